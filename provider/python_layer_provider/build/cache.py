@@ -1,0 +1,97 @@
+"""Finished layers by content hash, so that nothing is built twice on one machine."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from shutil import copyfile, rmtree
+
+from platformdirs import user_cache_path
+
+from python_layer_provider.archive import LayerArchive, Zip
+from python_layer_provider.plan import LayerPlan
+from python_layer_provider.tree import BLOCK
+
+LIMIT = 4 << 30
+"""Bytes that the cache may grow to before the layers that were longest unused go."""
+# What a build of another process may be reading right now, or has left behind, seconds after it was last used.
+_IN_USE = 3600
+_ABANDONED = 24 * 3600
+
+
+def cache_folder() -> Path:
+    """Where finished layers are kept."""
+    folder = user_cache_path("pulumi-python-layer") / "layers"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder for the files of one build, on the cache's file system; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="build-", dir=cache_folder(), ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def load(plan: LayerPlan) -> LayerArchive | None:
+    """The finished layer of a plan; None where there is none, or where its bytes are no longer what they were."""
+    path = _path(plan)
+    try:
+        data = json.loads(path.with_suffix(".json").read_text())
+        archive = LayerArchive(**{**data, "zip": Zip(**{**data["zip"], "path": path})})
+        intact = _sha256(path) == archive.zip.code_sha256
+        os.utime(path)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return archive if intact else None
+
+
+def store(plan: LayerPlan, archive: LayerArchive) -> None:
+    """Keep a finished layer, if its plan alone decides what it is; each file appears whole or not at all."""
+    if not plan.reproducible:
+        return
+    path = _path(plan)
+    text = json.dumps(asdict(archive), default=str)
+    # The description comes last: a zip without one is never used.
+    with workspace() as folder:
+        copyfile(archive.zip.path, folder / "zip")
+        (folder / "json").write_text(text)
+        (folder / "zip").replace(path)
+        (folder / "json").replace(path.with_suffix(".json"))
+    _prune()
+
+
+def _path(plan: LayerPlan) -> Path:
+    return cache_folder() / f"{plan.content_hash().replace(':', '-')}.zip"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return base64.b64encode(digest.digest()).decode()
+
+
+def _prune() -> None:
+    """Remove the longest unused layers over `LIMIT`, and what killed builds have left."""
+    now = time.time()
+    for folder in cache_folder().glob("build-*"):
+        if now - folder.stat().st_mtime > _ABANDONED:
+            rmtree(folder, ignore_errors=True)
+    layers = sorted(((path.stat(), path) for path in cache_folder().glob("*.zip")), key=lambda found: found[0].st_mtime)
+    total = sum(stat.st_size for stat, _ in layers)
+    for stat, path in layers:
+        if total <= LIMIT or now - stat.st_mtime < _IN_USE:
+            return
+        path.with_suffix(".json").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        total -= stat.st_size

@@ -1,0 +1,262 @@
+"""pip in the container: what it is told, and what its failures mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from python_layer_provider.build.container import Container
+from python_layer_provider.errors import (
+    BuildTimeoutError,
+    HashMismatchError,
+    ImageMismatchError,
+    InstallError,
+    PipFailedError,
+    SdistBuildError,
+    VersionNotFoundError,
+)
+from python_layer_provider.lockfile import Pin
+from python_layer_provider.plan import LayerPlan
+from python_layer_provider.progress import Progress
+from python_layer_provider.target import Target
+
+TREE = "/layer/python"
+"""Where the tree is in the container."""
+
+_IN = "/layer-in"
+_LOCKED = "locked.txt"
+_OTHERS = "requirements.txt"
+_CONSTRAINTS = "constraints.txt"
+_CA = "ca.pem"
+# The last lines of pip that an error quotes, and how many are kept to find the cause in.
+_QUOTED = 15
+_KEPT = 400
+_NOT_FOUND = 127
+# Where a host says what its certificate authority is, first come first served.
+_CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+# 1980-01-01, the first day that a zip can tell: what compilers and packers write into their output for "now".
+_EPOCH = "315532800"
+
+
+def install(plan: LayerPlan, container: Container, progress: Progress) -> None:
+    """Install the plan into `TREE`.
+
+    Pins with hashes are installed with `--require-hashes --no-deps`. The others come after them,
+    without dependencies where the plan is complete: a pin without a hash switches off nobody else's.
+
+    Raises:
+        HashMismatchError: A file is not the one that the lock file names.
+        VersionNotFoundError: The index has nothing that fits.
+        SdistBuildError: A source distribution does not build.
+        BuildTimeoutError: The container's lifetime is over.
+        ImageMismatchError: The image lacks the target's Python.
+        PipFailedError: Anything else, with pip's last lines.
+    """
+    host_ca = _host_ca(os.environ)
+    container.put(TREE, {})
+    container.put(_IN, {**_files(plan), **({_CA: host_ca} if host_ca else {})})
+    environment = {
+        **_environment(plan, host_ca=bool(host_ca)),
+        **_proxies(os.environ),
+    }
+    for arguments in _runs(plan):
+        _pip(plan, container, arguments, environment, progress)
+
+
+def _runs(plan: LayerPlan) -> Iterator[list[str]]:
+    """The arguments of each `pip install` that the plan needs."""
+    if any(pin.hashes for pin in plan.pins):
+        yield ["--require-hashes", "--no-deps", "-r", f"{_IN}/{_LOCKED}"]
+    if not all(pin.hashes for pin in plan.pins):
+        dependencies = ["--no-deps"] if plan.complete else ["-c", f"{_IN}/{_CONSTRAINTS}"]
+        yield [*dependencies, "-r", f"{_IN}/{_OTHERS}"]
+
+
+def _pip(
+    plan: LayerPlan, container: Container, arguments: Sequence[str], environment: Mapping[str, str], progress: Progress
+) -> None:
+    python = f"python{plan.target.python}"
+    command = [python, "-m", "pip", "install", "--no-compile", "--target", TREE, *arguments]
+    output: deque[str] = deque(maxlen=_KEPT)
+    masked = _masker(plan.secrets)
+
+    def on_line(line: str) -> None:
+        line = masked(line)
+        output.append(line)
+        if line.strip():
+            progress.step(f"pip: {line.strip()}")
+
+    # The container's umask would decide who may read the files.
+    code = container.run(["sh", "-c", 'umask 022 && exec "$@"', "sh", *command], environment, on_line)
+    progress.check()
+    if code is None:
+        raise BuildTimeoutError(
+            "The build took longer than its timeout", detail=_tail(output), hint="give more: Build(timeout=3600)"
+        )
+    if code == _NOT_FOUND:
+        raise ImageMismatchError(
+            f"The build image has no `{python}`",
+            detail=_tail(output),
+            hint=f"name an image for {plan.target.runtime}",
+        )
+    if code:
+        raise _failure(list(output))
+
+
+def _files(plan: LayerPlan) -> dict[str, bytes]:
+    locked = [_line(plan, pin) for pin in plan.pins if pin.hashes]
+    others = [_line(plan, pin) for pin in plan.pins if not pin.hashes]
+    constraints = [_line(plan, pin) for pin in plan.constraints]
+    texts = {_LOCKED: locked, _OTHERS: others, _CONSTRAINTS: constraints, "_manylinux.py": [_manylinux(plan.target)]}
+    return {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()}
+
+
+def _line(plan: LayerPlan, pin: Pin) -> str:
+    requirement = pin.requirement
+    if pin.url:
+        requirement = requirement.replace(pin.url, _with_variable(plan, pin.url))
+    options = [f"--hash={value}" for value in pin.hashes]
+    options += [f'--config-settings="{setting}"' for setting in pin.config_settings]
+    return " ".join([requirement, *options])
+
+
+def _with_variable(plan: LayerPlan, url: str) -> str:
+    """The URL with a variable for its credentials, which pip fills in: the file is not where secrets belong."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if userinfo not in plan.secrets:
+        return url
+    return urlunsplit(parts._replace(netloc=f"${{{_variable(plan, userinfo)}}}{at}{host}"))
+
+
+def _variable(plan: LayerPlan, secret: str) -> str:
+    return f"PYTHON_LAYER_SECRET_{plan.secrets.index(secret)}"
+
+
+def _manylinux(target: Target) -> str:
+    """PEP 600's word to installers on which wheels run here: those for the runtime's glibc, not the image's."""
+    return (
+        "def manylinux_compatible(major, minor, architecture):\n"
+        f"    return (major, minor) <= {target.glibc} and architecture == {target.machine!r}"
+    )
+
+
+def _environment(plan: LayerPlan, *, host_ca: bool) -> dict[str, str]:
+    index = plan.index
+    ca = f"{_IN}/{_CA}" if host_ca else None
+    settings = {
+        "PIP_CACHE_DIR": Container.CACHE,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_COLOR": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_PROGRESS_BAR": "off",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PIP_INDEX_URL": index.index_url,
+        "PIP_EXTRA_INDEX_URL": " ".join(index.extra_index_urls),
+        "PIP_FIND_LINKS": " ".join(index.find_links),
+        "PIP_TRUSTED_HOST": " ".join(index.trusted_hosts),
+        "PIP_NO_INDEX": "1" if index.no_index else None,
+        "PIP_NO_BINARY": ",".join(index.no_binary),
+        "PIP_ONLY_BINARY": ",".join(index.only_binary),
+        "PIP_PRE": "1" if index.pre else None,
+        "PIP_PREFER_BINARY": "1" if index.prefer_binary else None,
+        "PIP_CERT": ca,
+        "REQUESTS_CA_BUNDLE": ca,
+        "SSL_CERT_FILE": ca,
+        "HOME": "/tmp",  # noqa: S108 (the container's own)
+        "PYTHONPATH": _IN,
+        # Without times and debug information, which holds the path of a random folder, compiled sdists are
+        # byte-identical from build to build.
+        "SOURCE_DATE_EPOCH": _EPOCH,
+        "CFLAGS": "-g0",
+        "CXXFLAGS": "-g0",
+        "PYTHONHASHSEED": "0",
+    }
+    secrets = {_variable(plan, secret): secret for secret in plan.secrets}
+    return {**{key: value for key, value in settings.items() if value}, **secrets}
+
+
+def _host_ca(environ: Mapping[str, str]) -> bytes | None:
+    """The certificate authorities that this machine trusts, where it says so: the container needs them too."""
+    for variable in _CA_VARIABLES:
+        path = environ.get(variable)
+        if path and Path(path).is_file():
+            return Path(path).read_bytes()
+    return None
+
+
+def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    names = [name for upper in _PROXY_VARIABLES for name in (upper, upper.lower())]
+    return {name: environ[name] for name in names if environ.get(name)}
+
+
+def _masker(secrets: Sequence[str]) -> Callable[[str], str]:
+    if not secrets:
+        return str
+    pattern = re.compile("|".join(map(re.escape, secrets)))
+    return lambda line: pattern.sub("****", line)
+
+
+def _tail(output: Sequence[str]) -> str:
+    return "\n".join([line for line in output if line.strip()][-_QUOTED:])
+
+
+_MISMATCH = re.compile(r"DO NOT MATCH THE HASHES")
+_NO_MATCH = re.compile(r"No matching distribution found for (?P<requirement>.+?)(?: \(from.*)?$")
+_BUILD = re.compile(
+    r"Failed building wheel for (?P<name>\S+)|ERROR: Failed to build|subprocess-exited-with-error"
+    r"|metadata-generation-failed|Failed to build installable wheels"
+)
+_NETWORK = re.compile(r"Retrying \(Retry\(|Could not fetch URL|Temporary failure in name resolution")
+
+
+def _failure(output: Sequence[str]) -> InstallError:
+    """What pip's output says went wrong."""
+    text = "\n".join(output)
+    if _MISMATCH.search(text):
+        return _hash_mismatch(output)
+    if found := re.search(_NO_MATCH.pattern, text, re.MULTILINE):
+        return _no_match(found["requirement"], output, offline=bool(_NETWORK.search(text)))
+    if _BUILD.search(text):
+        return _build_failed(output)
+    return PipFailedError("pip failed", detail=_tail(output), hint="the lines above are pip's own")
+
+
+def _hash_mismatch(output: Sequence[str]) -> HashMismatchError:
+    start = next(number for number, line in enumerate(output) if _MISMATCH.search(line))
+    shown = [line.strip() for line in output[start + 1 :] if line.strip()]
+    name = shown[0].split(" from ")[0] if shown else "a distribution"
+    return HashMismatchError(
+        f"The index serves another file for `{name}` than the lock file names",
+        detail="\n".join(shown[:_QUOTED]),
+        hint="if the lock file is right, somebody tampers with the index; if the release changed, lock again",
+    )
+
+
+def _no_match(requirement: str, output: Sequence[str], *, offline: bool) -> InstallError:
+    detail = "\n".join(line for line in output if line.startswith("ERROR:") or _NETWORK.search(line))
+    if offline:
+        return PipFailedError(
+            f"pip cannot reach the index for `{requirement}`",
+            detail=detail,
+            hint="set HTTPS_PROXY, and SSL_CERT_FILE for a company's certificate authority; both reach the container",
+        )
+    return VersionNotFoundError(
+        f"The index has no `{requirement}` that fits the target",
+        detail=detail,
+        hint="check name and version; a version of which only wheels for other platforms exist counts as missing",
+    )
+
+
+def _build_failed(output: Sequence[str]) -> SdistBuildError:
+    names = {match["name"] for line in output if (match := _BUILD.search(line)) and match["name"]}
+    return SdistBuildError(
+        f"The source distribution of {', '.join(f'`{name}`' for name in sorted(names)) or 'a pin'} does not build",
+        detail=_tail(output),
+        hint="pin a version that has a wheel for the target, or name an image that has what the build needs",
+    )

@@ -1,0 +1,128 @@
+"""Pulumi's protocol: check, diff, create, read, update and delete of a layer version.
+
+The path of `LayerProvider` stands in every stack's state: it never moves, and it carries no attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+
+from python_layer_provider import inputs, publish
+from python_layer_provider.build import BuildSettings, build_layer, workspace
+from python_layer_provider.inputs import LayerInputs
+from python_layer_provider.publish import AwsSettings
+from python_layer_provider.rpc import engine_call
+
+# What the stack's configuration may say to this provider. The AWS keys are those of pulumi-aws.
+_CONFIG = (
+    "aws:region",
+    "aws:profile",
+    "aws:accessKey",
+    "aws:secretKey",
+    "aws:token",
+    "aws:endpoints",
+    "aws:assumeRole",
+    "aws:assumeRoles",
+    "python-layer:image",
+)
+
+
+class LayerProvider(ResourceProvider):
+    """The life of a layer version; the resource's id is the version's ARN."""
+
+    # What is pickled is this class's path and nothing else: nothing in it is secret.
+    serialize_as_secret_always = False
+    _config: Mapping[str, str] = MappingProxyType({})
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Take the stack's configuration; runs once in a process, on the unpickled object."""
+        found = {key: req.config.get(key) for key in _CONFIG}
+        self._config = {key: value for key, value in found.items() if value}
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Report all that is wrong with the inputs, the constructor's findings included."""
+        found = inputs.failures({key: value for key, value in news.items() if not _unknown(value)})
+        return CheckResult(
+            inputs.normalised(news), [CheckFailure(failure.input_name, failure.reason) for failure in found]
+        )
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Answer always: changed bytes or metadata replace, retention updates, everything else is no change."""
+        olds, news = _olds, _news
+        replaces = inputs.replaced_by(olds, news, unknown=_unknown)
+        updates = inputs.updated_by(olds, news)
+        with engine_call() as progress:
+            if not _unknown(news.get("packages")):
+                changes = inputs.package_changes(olds.get("packages") or {}, news.get("packages") or {})
+                if changes and replaces:
+                    progress.info(changes)
+        return DiffResult(changes=bool(replaces or updates), replaces=replaces, delete_before_replace=False)
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Build, verify, publish; what fails leaves nothing behind."""
+        with engine_call() as progress, workspace() as folder:
+            wanted = LayerInputs.of(props)
+            aws = self._aws(wanted.region, wanted.profile)
+            publish.check_session(aws)
+            settings = BuildSettings.of(image=self._config.get("python-layer:image"), timeout=wanted.timeout)
+            archive = build_layer(wanted.plan, settings, folder, progress).archive
+            version = publish.publish_layer_version(archive, wanted.metadata, aws, progress)
+            outs = {
+                **inputs.outputs(props, version),
+                "region": publish.region_of_arn(version.arn),
+                "unpacked_size": archive.unpacked_size,
+                "image_digest": archive.image_digest,
+            }
+            return CreateResult(version.arn, outs)
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Look the version up in AWS; only a definite "not found" drops it from the state."""
+        with engine_call():
+            region = publish.region_of_arn(id_)
+            version = publish.read_layer_version(id_, self._aws(region, props.get("profile")))
+            if version is None:
+                return ReadResult("", {})
+            found = {
+                "layer_name": version.layer_arn.rpartition(":")[2],
+                "description": version.description or None,
+                "license_info": version.license_info or None,
+                "compatible_runtimes": sorted(version.compatible_runtimes),
+                "compatible_architectures": sorted(version.compatible_architectures),
+                "region": region,
+            }
+            return ReadResult(id_, {**inputs.outputs(props, version), **found})
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        """Take over what only concerns the version's later life; AWS is not asked."""
+        return UpdateResult({**_olds, **inputs.visible(_news)})
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Delete the version, where the outputs say it is; what is gone is no error."""
+        if _props.get("skip_destroy"):
+            return
+        with engine_call():
+            region = publish.region_of_arn(_id)
+            publish.delete_layer_version(_id, self._aws(region, _props.get("profile")))
+
+    def _aws(self, region: str | None, profile: str | None) -> AwsSettings:
+        return AwsSettings.of(self._config, region=region, profile=profile)
+
+
+def _unknown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_unknown, value.values()))
+    return any(map(_unknown, value)) if isinstance(value, list) else isinstance(value, Unknown)

@@ -1,0 +1,245 @@
+"""The resource `PythonLayer`: its typed inputs and outputs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from python_layer_provider import inputs
+from python_layer_provider.build import DEFAULT_TIMEOUT
+from python_layer_provider.errors import InputError
+from python_layer_provider.lockfile import read_lockfile
+from python_layer_provider.plan import LayerPlan, lock_warning, make_plan
+from python_layer_provider.provider import LayerProvider
+from python_layer_provider.publish import region_of
+from python_layer_provider.target import DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, Target
+
+_T = TypeVar("_T")
+# Made by the provider: unknown in preview while something changes.
+_OUTPUTS = (
+    "arn",
+    "layer_arn",
+    "version",
+    "code_sha256",
+    "source_code_hash",
+    "source_code_size",
+    "created_date",
+    "unpacked_size",
+    "image_digest",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """How a layer is built.
+
+    Args:
+        image: The image in which pip runs; its architecture and Python have to be the layer's.
+            Part of the content hash, by name. Defaults to AWS SAM's build image of the runtime, or to the
+            mirror of it that the configuration `python-layer:image` or the environment variable
+            `PYTHON_LAYER_IMAGE` names.
+        timeout: Seconds after which the build is given up. Defaults to 1800.
+    """
+
+    image: pulumi.Input[str] | None = None
+    timeout: float = DEFAULT_TIMEOUT
+
+
+class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
+    """Locked Python dependencies, published as an AWS Lambda layer version.
+
+    A preview needs no container engine and makes no call to AWS: it reads the lock file, and tells by name which
+    packages change. An update installs them in a container that is like the Lambda runtime, zips them
+    reproducibly, checks them against the runtime and publishes. The former version is deleted after the
+    functions that use the layer have moved on.
+
+    Attributes:
+        arn: The ARN of the layer version, with the version; what a function's `layers` takes.
+        layer_arn: The ARN of the layer, without the version.
+        version: The version's number.
+        content_hash: The hash of what is installed, known in preview; decides whether anything changes.
+        packages: Distribution name to version, known in preview.
+        code_sha256: SHA-256 of the zip in base64, as AWS tells it.
+        source_code_hash: The same, under pulumi-aws's name for it.
+        source_code_size: Bytes of the zip.
+        unpacked_size: Bytes of the layer, unzipped; Lambda's limit is 262,144,000 for a function and its layers.
+        image_digest: The digest of the image in which pip ran.
+        created_date: When the version was published, ISO 8601.
+        layer_name: The layer's name.
+        region: The version's region.
+    """
+
+    arn: pulumi.Output[str]
+    layer_arn: pulumi.Output[str]
+    version: pulumi.Output[str]
+    content_hash: pulumi.Output[str]
+    packages: pulumi.Output[Mapping[str, str]]
+    code_sha256: pulumi.Output[str]
+    source_code_hash: pulumi.Output[str]
+    source_code_size: pulumi.Output[int]
+    unpacked_size: pulumi.Output[int]
+    image_digest: pulumi.Output[str]
+    created_date: pulumi.Output[str]
+    layer_name: pulumi.Output[str]
+    description: pulumi.Output[str | None]
+    license_info: pulumi.Output[str | None]
+    compatible_runtimes: pulumi.Output[Sequence[str]]
+    compatible_architectures: pulumi.Output[Sequence[str]]
+    runtime: pulumi.Output[str]
+    architecture: pulumi.Output[str]
+    region: pulumi.Output[str]
+    skip_destroy: pulumi.Output[bool | None]
+
+    def __init_subclass__(cls, **_: object) -> None:
+        """Keep the type token: a subclass of a program is the same resource in the state."""
+        super().__init_subclass__(module="python_layer", name="PythonLayer")
+
+    def __init__(  # noqa: PLR0913 (a resource has as many inputs as it has)
+        self,
+        resource_name: str,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        requirements: pulumi.Input[str | os.PathLike[str] | Sequence[pulumi.Input[str]]],
+        runtime: pulumi.Input[str] = DEFAULT_RUNTIME,
+        architecture: pulumi.Input[str] = DEFAULT_ARCHITECTURE,
+        strict: bool = False,
+        layer_name: pulumi.Input[str] | None = None,
+        description: pulumi.Input[str] | None = None,
+        license_info: pulumi.Input[str] | None = None,
+        compatible_runtimes: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        compatible_architectures: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        build: Build | None = None,
+        region: pulumi.Input[str] | None = None,
+        profile: pulumi.Input[str] | None = None,
+        skip_destroy: pulumi.Input[bool] | None = None,
+        triggers: pulumi.Input[Sequence[Any]] | None = None,
+    ) -> None:
+        """Declare a layer.
+
+        Args:
+            resource_name: The resource's name in the stack.
+            opts: Pulumi's options.
+            requirements: A lock file, a folder that holds one, or a list of pins such as
+                `["requests==2.32.3"]`. Paths are relative to the program's folder.
+            runtime: Lambda's identifier of the runtime. Defaults to `python3.13`.
+            architecture: `x86_64` or `arm64`. Defaults to `x86_64`.
+            strict: Whether a requirement without version or hash is an error instead of a warning.
+            layer_name: Defaults to `<project>-<stack>-<resource_name>`.
+            description: Shown in the console; at most 256 characters.
+            license_info: An SPDX identifier, a URL or the licence's text; at most 512 characters.
+            compatible_runtimes: What the layer declares itself fit for. Defaults to `[runtime]`.
+            compatible_architectures: What the layer declares itself fit for. Defaults to `[architecture]`.
+            build: How the layer is built.
+            region: Defaults to `aws:region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's; in this order.
+            profile: Defaults to `aws:profile`, `AWS_PROFILE`.
+            skip_destroy: Whether versions stay in AWS when they are replaced or destroyed.
+            triggers: The layer is published anew when any of these values changes.
+
+        What is wrong with the inputs or the lock file is reported by Pulumi as a failed check of this resource,
+        in preview; see the errors below `InputError`.
+        """
+        how = build or Build()
+        selected = {"requirements": requirements, "runtime": runtime, "architecture": architecture, "strict": strict}
+        selection = pulumi.Output.from_input(selected).apply(partial(_select, base=Path.cwd()))
+        content = pulumi.Output.all(selection, how.image).apply(lambda both: _content(*both))
+        props: dict[str, Any] = {
+            **dict.fromkeys(_OUTPUTS),
+            "requirements": pulumi.Output.from_input(requirements).apply(_shown),
+            "runtime": runtime,
+            "architecture": architecture,
+            "layer_name": layer_name or _default_name(resource_name),
+            "description": description,
+            "license_info": license_info,
+            "compatible_runtimes": compatible_runtimes or [runtime],
+            "compatible_architectures": compatible_architectures or [architecture],
+            "build": {"image": how.image, "timeout": how.timeout},
+            "region": region or pulumi.Config("aws").get("region") or region_of(os.environ),
+            "profile": profile,
+            "skip_destroy": skip_destroy,
+            "triggers": triggers,
+            "packages": selection.apply(lambda found: found.plan.packages if found.plan else {}),
+            "content_hash": content.apply(lambda plan: plan.content_hash() if plan else ""),
+            inputs.PLAN: content.apply(_travelling),
+            inputs.PROBLEMS: selection.apply(lambda found: inputs.problems(found.problems)),
+        }
+        super().__init__(LayerProvider(), resource_name, props, opts)
+        selection.apply(self._warn)
+
+    @classmethod
+    def get(
+        cls,
+        resource_name: str,
+        id: pulumi.Input[str],  # noqa: A002 (Pulumi's name for it)
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> PythonLayer:
+        """Look up a layer version that exists, published by whomever.
+
+        Args:
+            resource_name: The resource's name in the stack.
+            id: The ARN of the layer version.
+            opts: Pulumi's options.
+        """
+        layer = cls.__new__(cls)
+        names = (*_OUTPUTS, *(key for key in cls.__annotations__ if key not in _OUTPUTS))
+        options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
+        Resource.__init__(layer, LayerProvider(), resource_name, dict.fromkeys(names), options)
+        return layer
+
+    def _warn(self, found: _Selection) -> None:
+        warning = lock_warning(found.plan) if found.plan else ""
+        if warning:
+            pulumi.log.warn(warning, self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Selection:
+    """What the lock file says for the target, or what is wrong."""
+
+    plan: LayerPlan | None
+    problems: Sequence[InputError] = ()
+
+
+def _select(given: Mapping[str, Any], *, base: Path) -> _Selection:
+    found: list[InputError] = []
+    target = _collect(found, lambda: Target.of(given["runtime"], given["architecture"]))
+    lockfile = _collect(found, lambda: read_lockfile(given["requirements"], base=base, environ=os.environ))
+    if not target or not lockfile:
+        return _Selection(plan=None, problems=found)
+    plan = _collect(found, lambda: make_plan(lockfile, target, strict=given["strict"]))
+    return _Selection(plan=plan, problems=found)
+
+
+def _collect(found: list[InputError], make: Callable[[], _T]) -> _T | None:
+    try:
+        return make()
+    except InputError as error:
+        found.append(error)
+        return None
+
+
+def _content(selection: _Selection, image: str | None) -> LayerPlan | None:
+    return replace(selection.plan, image=image) if selection.plan else None
+
+
+def _travelling(plan: LayerPlan | None) -> pulumi.Output[str]:
+    """The plan on its way to the provider, encrypted in the state where its URLs hold credentials."""
+    if plan is None:
+        return pulumi.Output.from_input("")
+    return pulumi.Output.secret(plan.to_json()) if plan.secrets else pulumi.Output.from_input(plan.to_json())
+
+
+def _shown(requirements: Any) -> Any:
+    return list(requirements) if isinstance(requirements, (list, tuple)) else os.fspath(requirements)
+
+
+def _default_name(resource_name: str) -> str:
+    name = f"{pulumi.get_project()}-{pulumi.get_stack()}-{resource_name}"
+    return re.sub(r"[^a-zA-Z0-9_-]", "-", name)
