@@ -9,16 +9,15 @@ import struct
 import tempfile
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 from python_layer_provider.errors import HostileTreeError
-from python_layer_provider.tree import BLOCK, Member
+from python_layer_provider.tree import Member
 
 # APPNOTE.TXT of PKWARE, 4.3.7, 4.3.12 and 4.3.16.
 _LOCAL = struct.Struct("<4sHHHHHLLLHH")
@@ -34,10 +33,10 @@ _TIME = 0
 _DATE = (1 << 5) | 1
 _FILE = 0o100000
 _LEVEL = 6
-# What deflate looks back at: the end of the block before is the dictionary of the next.
-_WINDOW = 32 * 1024
-# Blocks under way: enough to keep all workers busy, few enough to stay small in memory.
-_AHEAD = 16
+# Members under way: enough to keep all workers busy, few enough to stay small in memory.
+_AHEAD = 8
+# What is inflated at a time: a file may be a hundred times its deflated size.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,39 +63,30 @@ class LayerArchive:
     """The digest of the image in which pip ran."""
 
 
-@dataclass(slots=True)
-class _Entry:
-    """What the headers say of a member, and where its deflated bytes lie in the spool."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Piece:
+    """A member as it goes into the zip."""
 
-    name: bytes
-    executable: bool
-    size: int
-    offset: int
-    crc: int = 0
-    deflated: int = 0
-
-    @property
-    def method(self) -> int:
-        return _DEFLATED if self.size else _STORED
+    member: Member
+    crc: int
+    stream: bytes
 
 
 def write_archive(members: Iterable[Member], path: Path) -> Zip:
     """Write the members to a zip at `path`, sorted by name, all dated 1980-01-01, 644 or 755, in one pass.
 
-    Blocks of `tree.BLOCK` bytes are deflated in parallel, each with the end of the block before
-    as its dictionary, so time falls with the number of cores while memory and bytes stay the same.
+    What a wheel has deflated already is copied as it is, after a look at whether it inflates to what the
+    wheel says. Of two members with one path the later one counts.
 
     Raises:
-        HostileTreeError: Two members have one path.
+        HostileTreeError: A member is not what its wheel says.
     """
-    with tempfile.TemporaryFile(dir=path.parent) as spool, _new(path) as file:
-        entries = sorted(_spooled(members, spool), key=lambda entry: entry.name)
-        _check_unique(entries)
-        digest = hashlib.sha256()
-        for chunk in _zip(entries, spool):
+    found = {member.path.encode(): member for member in members}
+    digest, size = hashlib.sha256(), 0
+    with _new(path) as file, closing(_pieces(found[name] for name in sorted(found))) as pieces:
+        for chunk in _zip(pieces):
             digest.update(chunk)
-            file.write(chunk)
-        size = file.tell()
+            size += file.write(chunk)
     return Zip(path=path, code_sha256=base64.b64encode(digest.digest()).decode(), size=size)
 
 
@@ -113,66 +103,72 @@ def _new(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _spooled(members: Iterable[Member], spool: IO[bytes]) -> list[_Entry]:
-    """Deflate all members into the spool, in the order in which they come."""
-    entries: list[_Entry] = []
-    under_way: deque[tuple[_Entry, Future[bytes]]] = deque()
+def _pieces(members: Iterable[Member]) -> Generator[_Piece, None, None]:
+    """The members in their order, made ready ahead of time by as many threads as there are processors."""
+    under_way: deque[Future[_Piece]] = deque()
     with ThreadPoolExecutor(os.cpu_count()) as workers:
-        for member in members:
-            entry = _Entry(member.path.encode(), member.executable, member.size, 0)
-            entries.append(entry)
-            before, left = b"", member.size
-            for block in member.blocks():
-                left -= len(block)
-                entry.crc = zlib.crc32(block, entry.crc)
-                under_way.append((entry, workers.submit(_deflate, block, before, last=not left)))
-                before = block[-_WINDOW:]
+        try:
+            for member in members:
+                under_way.append(workers.submit(_piece, member))
                 if len(under_way) > _AHEAD:
-                    _settle(*under_way.popleft(), spool)
-        while under_way:
-            _settle(*under_way.popleft(), spool)
-    return entries
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            workers.shutdown(cancel_futures=True)
 
 
-def _deflate(block: bytes, before: bytes, *, last: bool) -> bytes:
-    """One block as a piece of a raw deflate stream that ends on a byte (RFC 1951)."""
-    # An empty dictionary is none; zlib takes it all the same.
-    deflater = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zdict=before)
-    return deflater.compress(block) + deflater.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+def _piece(member: Member) -> _Piece:
+    if member.deflated:
+        stream = member.deflated.read()
+        _check(member, stream, member.deflated.crc)
+        return _Piece(member=member, crc=member.deflated.crc, stream=stream)
+    content = member.content()
+    deflater = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    stream = deflater.compress(content) + deflater.flush() if content else b""
+    return _Piece(member=member, crc=zlib.crc32(content), stream=stream)
 
 
-def _settle(entry: _Entry, deflated: Future[bytes], spool: IO[bytes]) -> None:
-    piece = deflated.result()
-    if not entry.deflated:
-        entry.offset = spool.tell()
-    entry.deflated += len(piece)
-    spool.write(piece)
+def _check(member: Member, stream: bytes, crc: int) -> None:
+    """See that a stream that is taken as it is holds what its wheel says."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    found, size, rest = 0, 0, stream
+    try:
+        while rest and not inflater.eof and size <= member.size:
+            block = inflater.decompress(rest, _BLOCK)
+            rest = inflater.unconsumed_tail
+            found, size = zlib.crc32(block, found), size + len(block)
+    except zlib.error as error:
+        raise _broken(member, str(error)) from error
+    if (found, size) != (crc, member.size) or inflater.unused_data or not inflater.eof:
+        raise _broken(member, "its size or checksum is not what the wheel says")
 
 
-def _check_unique(entries: list[_Entry]) -> None:
-    for one, other in pairwise(entries):
-        if one.name == other.name:
-            raise HostileTreeError(f"The container handed out one path twice: `{one.name.decode()}`")
+def _broken(member: Member, why: str) -> HostileTreeError:
+    return HostileTreeError(f"`{member.path}` of `{member.origin}` is broken: {why}")
 
 
-def _zip(entries: list[_Entry], spool: IO[bytes]) -> Iterator[bytes]:
+def _zip(pieces: Iterable[_Piece]) -> Iterator[bytes]:
     """The zip's bytes: each member under its local header, then the central directory."""
     directory: list[bytes] = []
     position = 0
-    for entry in entries:
-        fields = (entry.crc, entry.deflated, entry.size, len(entry.name))
-        shared = (_VERSION, _UTF8, entry.method, _TIME, _DATE, *fields, 0)
-        mode = _FILE | (0o755 if entry.executable else 0o644)
-        directory.append(_CENTRAL.pack(b"PK\1\2", _MADE_BY_UNIX, *shared, 0, 0, 0, mode << 16, position) + entry.name)
-        header = _LOCAL.pack(b"PK\3\4", *shared) + entry.name
+    for piece in pieces:
+        header, entry = _headers(piece, position)
+        directory.append(entry)
+        position += len(header) + len(piece.stream)
         yield header
-        spool.seek(entry.offset)
-        left = entry.deflated
-        while left:
-            chunk = spool.read(min(left, BLOCK))
-            left -= len(chunk)
-            yield chunk
-        position += len(header) + entry.deflated
+        yield piece.stream
     yield from directory
     size = sum(map(len, directory))
-    yield _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), size, position, 0)
+    yield _END.pack(b"PK\5\6", 0, 0, len(directory), len(directory), size, position, 0)
+
+
+def _headers(piece: _Piece, position: int) -> tuple[bytes, bytes]:
+    """What stands before a member, and in the central directory."""
+    member, name = piece.member, piece.member.path.encode()
+    method = _DEFLATED if member.size else _STORED
+    sizes = (piece.crc, len(piece.stream), member.size, len(name), 0)
+    shared = (_VERSION, _UTF8, method, _TIME, _DATE, *sizes)
+    mode = _FILE | (0o755 if member.executable else 0o644)
+    local = _LOCAL.pack(b"PK\3\4", *shared) + name
+    return local, _CENTRAL.pack(b"PK\1\2", _MADE_BY_UNIX, *shared, 0, 0, 0, mode << 16, position) + name

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from python_layer_provider.build import DEFAULT_TIMEOUT
 from python_layer_provider.errors import InputError
+from python_layer_provider.layer_version import LayerMetadata, LayerVersion
 from python_layer_provider.plan import LayerPlan
-from python_layer_provider.publish import LayerMetadata, LayerVersion
+from python_layer_provider.settings import DEFAULT_TIMEOUT
 from python_layer_provider.target import ARCHITECTURES
 
 PLAN = "__plan"

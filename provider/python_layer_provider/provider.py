@@ -5,6 +5,7 @@ The path of `LayerProvider` stands in every stack's state: it never moves, and i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -22,10 +23,12 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from python_layer_provider import inputs, publish
-from python_layer_provider.build import BuildSettings, build_layer, workspace
+from python_layer_provider.build import build_layer, workspace
 from python_layer_provider.inputs import LayerInputs
+from python_layer_provider.layer_version import region_of_arn
 from python_layer_provider.publish import AwsSettings
 from python_layer_provider.rpc import engine_call
+from python_layer_provider.settings import BuildSettings, image_template
 
 # What the stack's configuration may say to this provider. The AWS keys are those of pulumi-aws.
 _CONFIG = (
@@ -78,12 +81,13 @@ class LayerProvider(ResourceProvider):
             wanted = LayerInputs.of(props)
             aws = self._aws(wanted.region, wanted.profile)
             publish.check_session(aws)
-            settings = BuildSettings.of(image=self._config.get("python-layer:image"), timeout=wanted.timeout)
+            images = image_template(self._config.get("python-layer:image"), os.environ)
+            settings = BuildSettings(image_template=images, timeout=wanted.timeout)
             archive = build_layer(wanted.plan, settings, folder, progress).archive
             version = publish.publish_layer_version(archive, wanted.metadata, aws, progress)
             outs = {
                 **inputs.outputs(props, version),
-                "region": publish.region_of_arn(version.arn),
+                "region": region_of_arn(version.arn),
                 "unpacked_size": archive.unpacked_size,
                 "image_digest": archive.image_digest,
             }
@@ -92,7 +96,7 @@ class LayerProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Look the version up in AWS; only a definite "not found" drops it from the state."""
         with engine_call():
-            region = publish.region_of_arn(id_)
+            region = region_of_arn(id_)
             version = publish.read_layer_version(id_, self._aws(region, props.get("profile")))
             if version is None:
                 return ReadResult("", {})
@@ -115,7 +119,7 @@ class LayerProvider(ResourceProvider):
         if _props.get("skip_destroy"):
             return
         with engine_call():
-            region = publish.region_of_arn(_id)
+            region = region_of_arn(_id)
             publish.delete_layer_version(_id, self._aws(region, _props.get("profile")))
 
     def _aws(self, region: str | None, profile: str | None) -> AwsSettings:

@@ -91,11 +91,11 @@ class Verification:
             raise _too_large(self.unpacked_size, self._sizes)
 
     def _check_machine(self, member: Member) -> None:
-        if not member.first.startswith(_ELF):
+        if not member.head.startswith(_ELF):
             return
         # Byte 5 of an ELF header is the byte order, bytes 18 and 19 the machine.
-        big_endian = member.first[5:6] == b"\x02"
-        machine = int.from_bytes(member.first[18:20], "big" if big_endian else "little")
+        big_endian = member.head[5:6] == b"\x02"
+        machine = int.from_bytes(member.head[18:20], "big" if big_endian else "little")
         if machine != self.target.elf_machine:
             raise WrongArchitectureError(
                 f"`{member.path}` is compiled for {_machine(machine)}, the layer is for {self.target.architecture}",
@@ -107,9 +107,9 @@ class Verification:
         if len(parts) != 3 or not parts[1].endswith(".dist-info"):  # noqa: PLR2004 (python/NAME.dist-info/FILE)
             return
         if parts[2] == "WHEEL":
-            self._check_tags(parts[1], member.first.decode(errors="replace"))
+            self._check_tags(parts[1], member.head.decode(errors="replace"))
         elif parts[2] == "METADATA":
-            self._note(member.first.decode(errors="replace"))
+            self._note(member.head.decode(errors="replace"))
 
     def _check_tags(self, dist_info: str, text: str) -> None:
         wheel = {tag for line in _values(text, "Tag") for tag in parse_tag(line)}

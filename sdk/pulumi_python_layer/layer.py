@@ -14,12 +14,12 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from python_layer_provider import inputs
-from python_layer_provider.build import DEFAULT_TIMEOUT
 from python_layer_provider.errors import InputError
 from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.plan import LayerPlan, lock_warning, make_plan
 from python_layer_provider.provider import LayerProvider
 from python_layer_provider.publish import region_of
+from python_layer_provider.settings import DEFAULT_TIMEOUT
 from python_layer_provider.target import DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, Target
 
 _T = TypeVar("_T")
@@ -168,7 +168,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "packages": selection.apply(lambda found: found.plan.packages if found.plan else {}),
             "content_hash": content.apply(lambda plan: plan.content_hash() if plan else ""),
             inputs.PLAN: content.apply(_travelling),
-            inputs.PROBLEMS: selection.apply(lambda found: inputs.problems(found.problems)),
+            inputs.PROBLEMS: selection.apply(lambda found: inputs.problems(found.problems) if found.problems else None),
         }
         super().__init__(LayerProvider(), resource_name, props, opts)
         selection.apply(self._warn)

@@ -1,47 +1,22 @@
-"""Plan to archive: install in a container, verify, zip, in one pass over what the install left."""
+"""Plan to archive: wheels by pip in a container, then install, verify and zip in one pass over them."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from python_layer_provider.archive import LayerArchive, write_archive
-from python_layer_provider.build import cache, container, pip
+from python_layer_provider.build import cache, container, pip, wheels
 from python_layer_provider.build.cache import workspace
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.progress import Progress
-from python_layer_provider.target import DEFAULT_IMAGE
-from python_layer_provider.tree import members
+from python_layer_provider.settings import BuildSettings
 from python_layer_provider.verify import UNZIPPED_LIMIT, Verification
 
-__all__ = ["DEFAULT_TIMEOUT", "IMAGE_VARIABLE", "BuildSettings", "Built", "build_layer", "workspace"]
-
-IMAGE_VARIABLE = "PYTHON_LAYER_IMAGE"
-"""Environment variable with a template for the runtimes' images, where they come from a mirror."""
-DEFAULT_TIMEOUT = 1800.0
-"""Seconds that a build may take."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildSettings:
-    """How a layer is built, which changes nothing about what it is."""
-
-    image_template: str = DEFAULT_IMAGE
-    """Where the runtimes' images come from."""
-    timeout: float = DEFAULT_TIMEOUT
-    """Seconds."""
-    use_cache: bool = True
-    """Whether a finished layer of the same content hash will do."""
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str] = os.environ, *, image: str | None = None, **others: float) -> BuildSettings:
-        """The settings with the image template that was given, else the environment's, else the default."""
-        template = image or environ.get(IMAGE_VARIABLE) or DEFAULT_IMAGE
-        return cls(image_template=template, **others)  # type: ignore[arg-type]
+__all__ = ["Built", "build_layer", "workspace"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,12 +63,15 @@ def _assemble(
         engine = container.connect()
         image = engine.image(plan.image or plan.target.image(settings.image_template), plan.target, progress)
     with engine.container(image, lifetime=settings.timeout, progress=progress) as box:
-        with clock("install"):
-            pip.install(plan, box, progress)
-        progress.step("Zipping")
-        with clock("zip"):
-            verification = Verification(target=plan.target)
-            zipped = write_archive(verification.checked(members(box.tar(pip.TREE))), folder / "layer.zip")
+        with clock("pip"):
+            pip.wheels(plan, box, progress)
+        with clock("copy"):
+            found = wheels.unpack(box.tar(pip.WHEELS), folder)
+    progress.step("Zipping")
+    with clock("zip"):
+        verification = Verification(target=plan.target)
+        members = wheels.tree(found, plan.target, {pin.name for pin in plan.pins})
+        zipped = write_archive(verification.checked(members), folder / "layer.zip")
     progress.check()
     _warn(verification, progress)
     return LayerArchive(

@@ -18,7 +18,6 @@ from platformdirs import user_cache_path
 
 from python_layer_provider.archive import LayerArchive, Zip
 from python_layer_provider.plan import LayerPlan
-from python_layer_provider.tree import BLOCK
 
 LIMIT = 4 << 30
 """Bytes that the cache may grow to before the layers that were longest unused go."""
@@ -76,7 +75,7 @@ def _path(plan: LayerPlan) -> Path:
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(1 << 20):
             digest.update(block)
     return base64.b64encode(digest.digest()).decode()
 

@@ -1,4 +1,7 @@
-"""pip in the container: what it is told, and what its failures mean."""
+"""pip in the container: what it is told, and what its failures mean.
+
+pip resolves, downloads, checks hashes and builds sdists; `wheels` then does what little there is left of an install.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ from python_layer_provider.plan import LayerPlan
 from python_layer_provider.progress import Progress
 from python_layer_provider.target import Target
 
-TREE = "/layer/python"
-"""Where the tree is in the container."""
+WHEELS = "/layer-wheels"
+"""Where the wheels are in the container."""
 
 _IN = "/layer-in"
 _LOCKED = "locked.txt"
@@ -43,10 +46,10 @@ _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _EPOCH = "315532800"
 
 
-def install(plan: LayerPlan, container: Container, progress: Progress) -> None:
-    """Install the plan into `TREE`.
+def wheels(plan: LayerPlan, container: Container, progress: Progress) -> None:
+    """Have a wheel of each distribution in `WHEELS`.
 
-    Pins with hashes are installed with `--require-hashes --no-deps`. The others come after them,
+    Pins with hashes are taken with `--require-hashes --no-deps`. The others come after them,
     without dependencies where the plan is complete: a pin without a hash switches off nobody else's.
 
     Raises:
@@ -58,18 +61,15 @@ def install(plan: LayerPlan, container: Container, progress: Progress) -> None:
         PipFailedError: Anything else, with pip's last lines.
     """
     host_ca = _host_ca(os.environ)
-    container.put(TREE, {})
+    container.put(WHEELS, {})
     container.put(_IN, {**_files(plan), **({_CA: host_ca} if host_ca else {})})
-    environment = {
-        **_environment(plan, host_ca=bool(host_ca)),
-        **_proxies(os.environ),
-    }
+    environment = {**_environment(plan, host_ca=bool(host_ca)), **_proxies(os.environ)}
     for arguments in _runs(plan):
-        _pip(plan, container, arguments, environment, progress)
+        _pip_wheel(plan, container, arguments, environment, progress)
 
 
 def _runs(plan: LayerPlan) -> Iterator[list[str]]:
-    """The arguments of each `pip install` that the plan needs."""
+    """The arguments of each `pip wheel` that the plan needs."""
     if any(pin.hashes for pin in plan.pins):
         yield ["--require-hashes", "--no-deps", "-r", f"{_IN}/{_LOCKED}"]
     if not all(pin.hashes for pin in plan.pins):
@@ -77,11 +77,11 @@ def _runs(plan: LayerPlan) -> Iterator[list[str]]:
         yield [*dependencies, "-r", f"{_IN}/{_OTHERS}"]
 
 
-def _pip(
+def _pip_wheel(
     plan: LayerPlan, container: Container, arguments: Sequence[str], environment: Mapping[str, str], progress: Progress
 ) -> None:
     python = f"python{plan.target.python}"
-    command = [python, "-m", "pip", "install", "--no-compile", "--target", TREE, *arguments]
+    command = [python, "-m", "pip", "wheel", "--wheel-dir", WHEELS, *arguments]
     output: deque[str] = deque(maxlen=_KEPT)
     masked = _masker(plan.secrets)
 
