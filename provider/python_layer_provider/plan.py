@@ -101,7 +101,7 @@ def make_plan(lockfile: Lockfile, target: Target, *, image: str | None = None, s
     Raises:
         LockFileEmptyError: Nothing is pinned for the target.
         LockFileConflictError: Two lines pin one distribution differently.
-        NotLockedError: `strict`, and some pin has no version or no hash.
+        NotLockedError: `strict` or the file's own `--require-hashes`, and some pin has no version or no hash.
     """
     environment = target.marker_environment()
     constraints = _merged(_selected(lockfile.constraints, environment))
@@ -114,7 +114,7 @@ def make_plan(lockfile: Lockfile, target: Target, *, image: str | None = None, s
         )
     ordered = tuple(pins[name] for name in sorted(pins))
     plan = LayerPlan(target=target, pins=ordered, index=lockfile.index, image=image)
-    if strict and plan.unlocked:
+    if (strict or lockfile.index.require_hashes) and plan.unlocked:
         raise NotLockedError(lock_advice(plan), hint=_HOW_TO_LOCK, input_name="requirements")
     left = tuple(constraints[name] for name in sorted(constraints) if name not in pins)
     return plan if plan.complete else replace(plan, constraints=left)
@@ -135,7 +135,12 @@ def lock_advice(plan: LayerPlan) -> str:
 
 def _unlocked_line(pin: Pin) -> str:
     lacks = "has no hash" if pin.pinned else "has no version"
-    return f"`{pin.name if pin.url else pin.requirement}` {lacks}: {pin.where}"
+    return f"`{_shown(pin)}` {lacks}: {pin.where}"
+
+
+def _shown(pin: Pin) -> str:
+    """The requirement for messages."""
+    return replace(pin, url=_without_credentials(pin.url)).requirement if pin.url else pin.requirement
 
 
 def lock_warning(plan: LayerPlan) -> str:
@@ -168,8 +173,8 @@ def _merged(pins: Sequence[Pin]) -> dict[NormalizedName, Pin]:
         other = merged.setdefault(pin.name, pin)
         if (other.version, other.specifier, other.url) != (pin.version, pin.specifier, pin.url):
             raise LockFileConflictError(
-                f"`{pin.name}` is asked for twice: `{other.requirement}` at {other.where} "
-                f"and `{pin.requirement}` at {pin.where}",
+                f"`{pin.name}` is asked for twice: `{_shown(other)}` at {other.where} "
+                f"and `{_shown(pin)}` at {pin.where}",
                 hint="keep one of them, or tell them apart with markers",
                 input_name="requirements",
             )

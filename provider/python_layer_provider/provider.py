@@ -24,6 +24,7 @@ from pulumi.output import Unknown
 
 from python_layer_provider import inputs, publish
 from python_layer_provider.build import build_layer, workspace
+from python_layer_provider.errors import InvalidInputError
 from python_layer_provider.inputs import LayerInputs
 from python_layer_provider.layer_version import region_of_arn
 from python_layer_provider.publish import AwsSettings
@@ -99,6 +100,9 @@ class LayerProvider(ResourceProvider):
             region = region_of_arn(id_)
             version = publish.read_layer_version(id_, self._aws(region, props.get("profile")))
             if version is None:
+                if "arn" not in props:
+                    # Not a refresh, which knows the version from its state, but `PythonLayer.get`.
+                    raise InvalidInputError(f"There is no layer version `{id_}`", hint="check region, name and version")
                 return ReadResult("", {})
             found = {
                 "layer_name": version.layer_arn.rpartition(":")[2],
@@ -112,7 +116,8 @@ class LayerProvider(ResourceProvider):
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Take over what only concerns the version's later life; AWS is not asked."""
-        return UpdateResult({**_olds, **inputs.visible(_news)})
+        # What the program no longer says does not arrive at all, and would stay in the state for good.
+        return UpdateResult({**_olds, **dict.fromkeys(inputs.UPDATING), **inputs.visible(_news)})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Delete the version, where the outputs say it is; what is gone is no error."""

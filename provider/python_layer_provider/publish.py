@@ -93,7 +93,10 @@ def check_session(settings: AwsSettings) -> None:
         CredentialsError: There are no credentials, or a role cannot be assumed.
         RegionMissingError: No region is set.
     """
-    if _session(settings).get_credentials() is None:
+    session = _session(settings)
+    with _translated("the credentials", "the session"):
+        found = session.get_credentials()
+    if found is None:
         raise _no_credentials("looked in configuration, environment, shared files and instance metadata")
 
 
@@ -140,6 +143,7 @@ def publish_layer_version(
     if progress.interrupted:
         delete_layer_version(version.arn, settings)
         progress.check()
+    progress.step(f"Published version {version.version}")
     return version
 
 

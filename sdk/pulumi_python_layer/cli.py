@@ -315,3 +315,7 @@ def _fail(error: LayerError) -> NoReturn:
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Ours and what people do instead, side by side in one run."""

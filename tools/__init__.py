@@ -1,0 +1,1 @@
+"""What brings the real Pulumi engine, container engine, build image and AWS emulator up, where they are missing."""
