@@ -1,0 +1,107 @@
+"""The command line, as far as it goes without a container engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from python_layer_provider.errors import LayerError
+from pulumi_python_layer.cli import EXIT_CODES, main
+from tests.unit.helpers import HASH
+
+LOCK = f"idna==3.11 --hash={HASH}\nsix==1.17.0 --hash={HASH}\n"
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.txt"
+    path.write_text(LOCK)
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def test_plan_prints_packages_and_hash(lock: Path) -> None:
+    result = run("plan", "--requirements", lock)
+    assert result.exit_code == 0
+    assert "idna" in result.stdout
+    assert "3.11" in result.stdout
+    assert "content hash 1:" in result.stdout
+    assert result.stderr == ""
+
+
+def test_plan_as_json_has_packages_and_content_hash(lock: Path) -> None:
+    found = json.loads(run("plan", "--requirements", lock, "--json").stdout)
+    assert found["packages"] == {"idna": "3.11", "six": "1.17.0"}
+    assert found["content_hash"].startswith("1:")
+    assert found["locked"] is True
+
+
+def test_runtime_and_architecture_move_the_hash(lock: Path) -> None:
+    targets = [("python3.13", "x86_64"), ("python3.12", "x86_64"), ("python3.13", "arm64")]
+    hashes = {
+        json.loads(run("plan", "-r", lock, "--runtime", r, "--architecture", a, "--json").stdout)["content_hash"]
+        for r, a in targets
+    }
+    assert len(hashes) == len(targets)
+
+
+def test_what_is_not_locked_is_a_warning_on_stderr(lock: Path) -> None:
+    lock.write_text("idna\n")
+    result = run("plan", "-r", lock, "--json")
+    assert result.exit_code == 0
+    assert "warning: 1 of 1 requirements are not locked" in result.stderr
+    assert json.loads(result.stdout)["locked"] is False
+
+
+def test_strict_refuses_what_is_not_locked(lock: Path) -> None:
+    lock.write_text("idna\n")
+    result = run("plan", "-r", lock, "--strict")
+    assert result.exit_code == 2
+    assert "[PYL-LOCK-INCOMPLETE]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--runtime", "python2.7"), "PYL-RUNTIME-UNKNOWN"),
+        (("--architecture", "aarch64"), "PYL-ARCHITECTURE-UNKNOWN"),
+    ],
+)
+def test_a_mistake_is_told_with_its_code_and_no_traceback(lock: Path, arguments: tuple[str, str], code: str) -> None:
+    result = run("plan", "-r", lock, *arguments)
+    assert result.exit_code == 2
+    assert code in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_lock_file_exits_with_2(tmp_path: Path) -> None:
+    result = run("plan", "-r", tmp_path / "none.txt")
+    assert result.exit_code == 2
+    assert "[PYL-LOCK-NOT-FOUND]" in result.stderr
+
+
+def test_a_build_without_engine_exits_with_3(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    result = run("build", "-r", lock, "-o", tmp_path / "layer.zip")
+    assert result.exit_code == 3
+    assert "[PYL-ENGINE-NOT-RUNNING]" in result.stderr
+    assert not (tmp_path / "layer.zip").exists()
+
+
+def test_every_kind_of_error_has_an_exit_code_above_1() -> None:
+    kinds = {kind for kind in LayerError.__subclasses__() if kind.__name__ != "PublishError"}
+    assert kinds == set(EXIT_CODES)
+    assert min(EXIT_CODES.values()) == 2
+
+
+@pytest.mark.parametrize("command", [(), ("plan",), ("build",), ("inspect",)])
+def test_help_is_there_for_every_command(command: tuple[str, ...]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
