@@ -76,14 +76,18 @@ def write_archive(members: Iterable[Member], path: Path) -> Zip:
     """Write the members to a zip at `path`, sorted by name, all dated 1980-01-01, 644 or 755, in one pass.
 
     What a wheel has deflated already is copied as it is, after a look at whether it inflates to what the
-    wheel says. Of two members with one path the later one counts.
+    wheel says.
+
+    Args:
+        members: Each with a path of its own; see `tree.unique`.
+        path: Where the zip appears, whole or not at all.
 
     Raises:
         HostileTreeError: A member is not what its wheel says.
     """
-    found = {member.path.encode(): member for member in members}
+    ordered = sorted(members, key=lambda member: member.path.encode())
     digest, size = hashlib.sha256(), 0
-    with _new(path) as file, closing(_pieces(found[name] for name in sorted(found))) as pieces:
+    with _new(path) as file, closing(_pieces(ordered)) as pieces:
         for chunk in _zip(pieces):
             digest.update(chunk)
             size += file.write(chunk)
@@ -134,10 +138,12 @@ def _check(member: Member, stream: bytes, crc: int) -> None:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     found, size, rest = 0, 0, stream
     try:
-        while rest and not inflater.eof and size <= member.size:
+        while not inflater.eof and size <= member.size:
             block = inflater.decompress(rest, _BLOCK)
             rest = inflater.unconsumed_tail
             found, size = zlib.crc32(block, found), size + len(block)
+            if not block and not rest:
+                break
     except zlib.error as error:
         raise _broken(member, str(error)) from error
     if (found, size) != (crc, member.size) or inflater.unused_data or not inflater.eof:

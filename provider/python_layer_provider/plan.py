@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from packaging.markers import Marker
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.utils import NormalizedName
 
-from python_layer_provider.errors import LockFileConflictError, LockFileEmptyError, NotLockedError
+from python_layer_provider.errors import LockFileConflictError, LockFileEmptyError, LockFileSyntaxError, NotLockedError
 from python_layer_provider.lockfile import IndexOptions, Lockfile, Pin
 from python_layer_provider.target import Target
 
@@ -100,6 +100,7 @@ def make_plan(lockfile: Lockfile, target: Target, *, image: str | None = None, s
 
     Raises:
         LockFileEmptyError: Nothing is pinned for the target.
+        LockFileSyntaxError: A marker cannot be evaluated.
         LockFileConflictError: Two lines pin one distribution differently.
         NotLockedError: `strict` or the file's own `--require-hashes`, and some pin has no version or no hash.
     """
@@ -116,7 +117,7 @@ def make_plan(lockfile: Lockfile, target: Target, *, image: str | None = None, s
     plan = LayerPlan(target=target, pins=ordered, index=lockfile.index, image=image)
     if (strict or lockfile.index.require_hashes) and plan.unlocked:
         raise NotLockedError(lock_advice(plan), hint=_HOW_TO_LOCK, input_name="requirements")
-    left = tuple(constraints[name] for name in sorted(constraints) if name not in pins)
+    left = tuple(constraints[name] for name in sorted(constraints) if name not in pins or not pins[name].pinned)
     return plan if plan.complete else replace(plan, constraints=left)
 
 
@@ -154,7 +155,19 @@ _SHOWN = 10
 
 def _selected(pins: Sequence[Pin], environment: Mapping[str, str]) -> list[Pin]:
     admitted = {**environment, "extra": ""}
-    return [replace(pin, marker=None) for pin in pins if pin.marker is None or Marker(pin.marker).evaluate(admitted)]
+    return [replace(pin, marker=None) for pin in pins if _admits(pin, admitted)]
+
+
+def _admits(pin: Pin, environment: Mapping[str, str]) -> bool:
+    try:
+        return pin.marker is None or Marker(pin.marker).evaluate(environment)
+    except (UndefinedComparison, UndefinedEnvironmentName) as error:
+        raise LockFileSyntaxError(
+            f"{pin.where}: the marker cannot be evaluated: `{pin.marker}`",
+            detail=str(error),
+            hint="compare with ==, !=, in or not in",
+            input_name="requirements",
+        ) from error
 
 
 def _constrained(pin: Pin, constraints: Mapping[NormalizedName, Pin]) -> Pin:

@@ -131,15 +131,16 @@ def publish_layer_version(
     progress.check()
     progress.step(f"Publishing {metadata.layer_name} ({archive.zip.size / 1e6:.1f} MB)")
     with _translated("lambda:PublishLayerVersion", f"layer `{metadata.layer_name}`"):
-        answer = client.publish_layer_version(
-            LayerName=metadata.layer_name,
-            Content={"ZipFile": archive.zip.path.read_bytes()},
-            CompatibleRuntimes=list(metadata.compatible_runtimes),  # type: ignore[arg-type]
-            CompatibleArchitectures=list(metadata.compatible_architectures),  # type: ignore[arg-type]
-            Description=metadata.description or "",
-            LicenseInfo=metadata.license_info or "",
+        version = _version(
+            client.publish_layer_version(
+                LayerName=metadata.layer_name,
+                Content={"ZipFile": archive.zip.path.read_bytes()},
+                CompatibleRuntimes=list(metadata.compatible_runtimes),  # type: ignore[arg-type]
+                CompatibleArchitectures=list(metadata.compatible_architectures),  # type: ignore[arg-type]
+                Description=metadata.description or "",
+                LicenseInfo=metadata.license_info or "",
+            )
         )
-    version = _version(answer)
     if progress.interrupted:
         delete_layer_version(version.arn, settings)
         progress.check()
@@ -262,6 +263,7 @@ def _translated(action: str, what: str) -> Iterator[None]:
     """Every exception of boto3 and botocore as one of ours."""
     from boto3.exceptions import Boto3Error  # noqa: PLC0415 (boto3 loads when used)
     from botocore import exceptions as boto  # noqa: PLC0415 (as boto3)
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 (as boto3)
 
     try:
         yield
@@ -279,6 +281,11 @@ def _translated(action: str, what: str) -> Iterator[None]:
         ) from error
     except (boto.BotoCoreError, Boto3Error) as error:
         raise RefusedError(f"{action} failed for {what}", detail=str(error)) from error
+    except (ResponseParserError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # What botocore raises over an endpoint that is no URL, and over an answer that is none of AWS's.
+        raise UnreachableError(
+            f"What answers to {action} is not AWS", detail=repr(error), hint="check proxy and `aws:endpoints`"
+        ) from error
 
 
 def _client_error(action: str, what: str, error: Mapping[str, Any], cause: Any) -> PublishError:
@@ -310,21 +317,22 @@ def _no_credentials(detail: str) -> CredentialsError:
 
 def _endpoints(config: Mapping[str, str]) -> dict[str, str]:
     """`aws:endpoints` is a list of objects in pulumi-aws, each service to URL; one object is taken as well."""
-    value = _json(config, "aws:endpoints", [])
-    objects = value if isinstance(value, list) else [value]
-    return {service: url for entry in objects for service, url in entry.items() if url}
+    return {service: url for entry in _objects(config, "aws:endpoints") for service, url in entry.items() if url}
 
 
 def _roles(config: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """`aws:assumeRoles` of pulumi-aws 7, or `aws:assumeRole` of the releases before."""
-    value = _json(config, "aws:assumeRoles", None) or _json(config, "aws:assumeRole", [])
-    return [role for role in (value if isinstance(value, list) else [value]) if role.get("roleArn")]
+    found = _objects(config, "aws:assumeRoles") or _objects(config, "aws:assumeRole")
+    return [role for role in found if role.get("roleArn")]
 
 
-def _json(config: Mapping[str, str], key: str, default: Any) -> Any:
-    text = config.get(key)
+def _objects(config: Mapping[str, str], key: str) -> list[Mapping[str, Any]]:
+    """The objects in a configuration value, which is JSON text: a list of them, or one."""
     try:
-        value = json.loads(text) if text else default
+        value = json.loads(config.get(key) or "[]")
     except ValueError as error:
         raise InvalidInputError(f"`{key}` is no JSON: {error}", hint=f"pulumi config get {key}") from error
-    return value
+    objects = value if isinstance(value, list) else [value]
+    if not all(isinstance(entry, dict) for entry in objects):
+        raise InvalidInputError(f"`{key}` is no list of objects", hint=f"pulumi config get {key}")
+    return objects

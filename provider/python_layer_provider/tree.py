@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from python_layer_provider.errors import HostileTreeError
@@ -35,6 +35,21 @@ class Deflated:
     """What the wheel says is the CRC-32 of the contents; whoever uses the stream checks it."""
     read: Callable[[], bytes]
     """Reads the stream."""
+
+
+def unique(members: Iterable[Member]) -> tuple[list[Member], list[str]]:
+    """The members with one for each path, and sentences on those that were left out though they differ.
+
+    The later one counts, as with pip, which says nothing about it.
+    """
+    found: dict[str, Member] = {}
+    overlaps: list[str] = []
+    for member in members:
+        other = found.get(member.path)
+        if other and (other.size != member.size or other.content() != member.content()):
+            overlaps.append(f"`{member.path}` of `{other.origin}` is replaced by that of `{member.origin}`")
+        found[member.path] = member
+    return list(found.values()), overlaps
 
 
 def member_path(name: str, origin: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import NormalizedName, canonicalize_name
@@ -70,14 +71,23 @@ class Verification:
 
     def missing(self) -> list[str]:
         """Requirements of the installed distributions that are not installed themselves, as sentences."""
-        environment: dict[str, str] = {**self.target.marker_environment(), "extra": ""}
         return sorted(
-            f"`{name}` needs `{requirement.name}`"
+            f"`{name}` needs `{needed}`"
             for name, lines in self._requires.items()
-            for requirement in map(Requirement, lines)
-            if canonicalize_name(requirement.name) not in self.packages
-            and (requirement.marker is None or requirement.marker.evaluate(environment))
+            for needed in map(self._needed, lines)
+            if needed and canonicalize_name(needed) not in self.packages
         )
+
+    def _needed(self, line: str) -> str | None:
+        """The distribution that a requirement needs on the target, if it does."""
+        environment: dict[str, str] = {**self.target.marker_environment(), "extra": ""}
+        try:
+            requirement = Requirement(line)
+            admitted = requirement.marker is None or requirement.marker.evaluate(environment)
+        except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+            # Old sdists carry requirements that no longer parse (PEP 508); pip with --no-deps does not mind either.
+            return None
+        return requirement.name if admitted else None
 
     def _count(self, member: Member) -> None:
         self.files += 1
@@ -112,7 +122,7 @@ class Verification:
             self._note(member.head.decode(errors="replace"))
 
     def _check_tags(self, dist_info: str, text: str) -> None:
-        wheel = {tag for line in _values(text, "Tag") for tag in parse_tag(line)}
+        wheel = {tag for line in _values(text, "Tag") for tag in _tags(line)}
         # Only interpreter and ABI: what the platform part says is often wrong, and ELF headers tell the machine.
         ours = {(tag.interpreter, tag.abi) for tag in self.target.tags()}
         if wheel and not ours & {(tag.interpreter, tag.abi) for tag in wheel}:
@@ -125,7 +135,7 @@ class Verification:
     def _note(self, text: str) -> None:
         name = canonicalize_name(next(_values(text, "Name"), ""))
         self.packages[name] = next(_values(text, "Version"), "")
-        self._requires[name] = [line for line in _values(text, "Requires-Dist") if _readable(line)]
+        self._requires[name] = list(_values(text, "Requires-Dist"))
 
 
 def largest(sizes: Counter[str], count: int = 8) -> str:
@@ -168,10 +178,8 @@ def _values(text: str, key: str) -> Iterator[str]:
             yield value.strip()
 
 
-def _readable(line: str) -> bool:
-    # Old sdists carry requirements that no longer parse (PEP 508); pip with --no-deps does not mind either.
+def _tags(line: str) -> Collection[Tag]:
     try:
-        Requirement(line)
-    except InvalidRequirement:
-        return False
-    return True
+        return parse_tag(line)
+    except ValueError:
+        return ()

@@ -14,6 +14,7 @@ from python_layer_provider.build.cache import workspace
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.progress import Progress
 from python_layer_provider.settings import BuildSettings
+from python_layer_provider.tree import unique
 from python_layer_provider.verify import UNZIPPED_LIMIT, Verification
 
 __all__ = ["Built", "build_layer", "workspace"]
@@ -70,10 +71,10 @@ def _assemble(
     progress.step("Zipping")
     with clock("zip"):
         verification = Verification(target=plan.target)
-        members = wheels.tree(found, plan.target, {pin.name for pin in plan.pins})
+        members, overlaps = unique(wheels.tree(found, plan.target, {pin.name for pin in plan.pins}))
         zipped = write_archive(verification.checked(members), folder / "layer.zip")
     progress.check()
-    _warn(verification, progress)
+    _warn(verification, overlaps, progress)
     return LayerArchive(
         zip=zipped,
         unpacked_size=verification.unpacked_size,
@@ -82,11 +83,13 @@ def _assemble(
     )
 
 
-def _warn(verification: Verification, progress: Progress) -> None:
-    missing = verification.missing()
-    if missing:
-        lines = "\n".join(f"    {line}" for line in missing)
-        progress.warn(f"The lock file leaves out what its distributions need:\n{lines}\nhint: lock again")
+def _warn(verification: Verification, overlaps: list[str], progress: Progress) -> None:
+    for what, lines, hint in (
+        ("The lock file leaves out what its distributions need", verification.missing(), "lock again"),
+        ("Distributions have the same files", overlaps, "leave one of them out"),
+    ):
+        if lines:
+            progress.warn("\n".join([f"{what}:", *(f"    {line}" for line in lines), f"hint: {hint}"]))
     share = verification.unpacked_size / UNZIPPED_LIMIT
     if share > 0.8:  # noqa: PLR2004 (the share at which there is still time to act)
         progress.warn(f"The layer takes {share:.0%} of the {UNZIPPED_LIMIT / 1e6:.0f} MB that Lambda allows, unzipped")

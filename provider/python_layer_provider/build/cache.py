@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from shutil import copyfile, rmtree
@@ -83,10 +83,10 @@ def _sha256(path: Path) -> str:
 def _prune() -> None:
     """Remove the longest unused layers over `LIMIT`, and what killed builds have left."""
     now = time.time()
-    for folder in cache_folder().glob("build-*"):
-        if now - folder.stat().st_mtime > _ABANDONED:
+    for stat, folder in _found("build-*"):
+        if now - stat.st_mtime > _ABANDONED:
             rmtree(folder, ignore_errors=True)
-    layers = sorted(((path.stat(), path) for path in cache_folder().glob("*.zip")), key=lambda found: found[0].st_mtime)
+    layers = _found("*.zip")
     total = sum(stat.st_size for stat, _ in layers)
     for stat, path in layers:
         if total <= LIMIT or now - stat.st_mtime < _IN_USE:
@@ -94,3 +94,13 @@ def _prune() -> None:
         path.with_suffix(".json").unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         total -= stat.st_size
+
+
+def _found(pattern: str) -> list[tuple[os.stat_result, Path]]:
+    """What is in the cache, the longest unused first."""
+    found: list[tuple[os.stat_result, Path]] = []
+    for path in cache_folder().glob(pattern):
+        # Another process may have removed it since it was listed.
+        with suppress(FileNotFoundError):
+            found.append((path.stat(), path))
+    return sorted(found, key=lambda entry: entry[0].st_mtime)

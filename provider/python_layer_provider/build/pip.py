@@ -105,7 +105,7 @@ def _pip_wheel(
             hint=f"name an image for {plan.target.runtime}",
         )
     if code:
-        raise _failure(list(output))
+        raise _failure(list(output), plan.target)
 
 
 def _files(plan: LayerPlan) -> dict[str, bytes]:
@@ -208,6 +208,7 @@ def _tail(output: Sequence[str]) -> str:
 
 _MISMATCH = re.compile(r"DO NOT MATCH THE HASHES")
 _NO_MATCH = re.compile(r"No matching distribution found for (?P<requirement>.+?)(?: \(from.*)?$")
+_UNSUPPORTED = re.compile(r"ERROR: (?P<wheel>\S+\.whl) is not a supported wheel on this platform")
 _BUILD = re.compile(
     r"Failed building wheel for (?P<name>\S+)|ERROR: Failed to build|subprocess-exited-with-error"
     r"|metadata-generation-failed|Failed to build installable wheels"
@@ -215,13 +216,18 @@ _BUILD = re.compile(
 _NETWORK = re.compile(r"Retrying \(Retry\(|Could not fetch URL|Temporary failure in name resolution")
 
 
-def _failure(output: Sequence[str]) -> InstallError:
+def _failure(output: Sequence[str], target: Target) -> InstallError:
     """What pip's output says went wrong."""
     text = "\n".join(output)
     if _MISMATCH.search(text):
         return _hash_mismatch(output)
     if found := re.search(_NO_MATCH.pattern, text, re.MULTILINE):
         return _no_match(found["requirement"], output, offline=bool(_NETWORK.search(text)))
+    if found := _UNSUPPORTED.search(text):
+        return VersionNotFoundError(
+            f"The wheel `{found['wheel']}` does not fit {target.runtime} on {target.architecture}",
+            hint="name the URL of a wheel for the target, or of the source distribution",
+        )
     if _BUILD.search(text):
         return _build_failed(output)
     return PipFailedError("pip failed", detail=_tail(output), hint="the lines above are pip's own")

@@ -44,6 +44,9 @@ class _Chunks(io.RawIOBase):
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._left = memoryview(b"")
+        self.size = 0
+        self.end = 0
+        """Where the last byte that is not zero ends."""
 
     def readable(self) -> bool:
         return True
@@ -54,10 +57,18 @@ class _Chunks(io.RawIOBase):
             if chunk is None:
                 return 0
             self._left = memoryview(chunk)
+            filled = len(chunk.rstrip(b"\0"))
+            self.end = self.size + filled if filled else self.end
+            self.size += len(chunk)
         size = min(len(buffer), len(self._left))
         buffer[:size] = self._left[:size]
         self._left = self._left[size:]
         return size
+
+    def exhaust(self) -> None:
+        """Read to the end, to see what there is."""
+        while self.readinto(bytearray(1 << 16)):
+            pass
 
 
 def unpack(chunks: Iterable[bytes], folder: Path) -> list[Path]:
@@ -67,13 +78,18 @@ def unpack(chunks: Iterable[bytes], folder: Path) -> list[Path]:
         HostileTreeError: The stream holds anything but wheels, or is no tar stream.
     """
     wheels: list[Path] = []
+    source = _Chunks(chunks)
     try:
-        with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks), 1 << 20), mode="r|") as stream:
+        with tarfile.open(fileobj=io.BufferedReader(source, 1 << 20), mode="r|") as stream:
             for info in stream:
                 if not info.isdir():
                     wheels.append(folder / _wheel_name(info))
                     with wheels[-1].open("xb") as file:
                         copyfileobj(cast("IO[bytes]", stream.extractfile(info)), file, 1 << 20)
+            source.exhaust()
+            # tarfile takes what it cannot read for the end: the real one is two blocks of zeros and nothing else.
+            if source.end > stream.offset or source.size < stream.offset + 2 * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it breaks off")
     except (tarfile.TarError, FileExistsError) as error:
         raise HostileTreeError(f"The container handed out no readable tar stream: {error}") from error
     return sorted(wheels)
@@ -242,7 +258,7 @@ class _Wheel:
             yield f"{self._dist_info}/REQUESTED", b"", False
 
     def _script(self, entry: EntryPoint) -> str:
-        if not entry.attr:
+        if not entry.pattern.match(entry.value) or not entry.attr:
             raise HostileTreeError(f"`{self.label}` has an entry point that calls nothing: `{entry.name}`")
         return (
             f"{self._shebang}\n"
@@ -305,8 +321,8 @@ def _broken_is_hostile(label: str) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, csv.Error, ConfigError, struct.error) as error:
         raise HostileTreeError(f"`{label}` is broken: {error}") from error
-    except (KeyError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        # zipfile's answers to missing files, names that are no text, and features it does not have.
+    except (KeyError, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        # zipfile's answers to missing files, impossible offsets, names that are no text, features it does not have.
         raise HostileTreeError(f"`{label}` is no wheel that can be installed: {error}") from error
 
 

@@ -95,7 +95,7 @@ def _read_path(path: str, base: Path, environ: Mapping[str, str]) -> Lockfile:
     text = _read_text(base, label)
     try:
         return parse_requirements(text, label=label, environ=environ, read_text=lambda name: _read_text(base, name))
-    except LockFileSyntaxError:
+    except (LockFileSyntaxError, LockFileUnsupportedError):
         for known in _NOT_READ_YET:
             if known.mark and re.search(rf"^\s*{re.escape(known.mark)}", text, re.MULTILINE):
                 raise _not_read_yet(label, known) from None

@@ -551,7 +551,7 @@ def _named(url: str) -> str:
     """`name @ url` for a URL that stands alone, which has its name in `#egg=` or in the file's name."""
     if ";" in url or " " in url:
         raise _Problem("unexpected text after a URL", hint="part them by a blank, a semicolon and a blank")
-    if egg := re.search(r"[#&]egg=([^&]+)", url):
+    if egg := re.search(r"[#&]egg=([^&#]+)", url):
         return f"{egg[1]} @ {url}"
     file = _name_and_version(url)
     if not file:
@@ -564,8 +564,11 @@ def _direct(url: str, name: NormalizedName) -> tuple[str | None, str, list[str]]
     if _LOCAL.match(url) or not _URL.match(url):
         raise _foreign_url(url)
     _checked_url(url)
+    if url.endswith("]"):
+        raise _Problem("extras stand behind the URL", hint=f"{name}[…] @ https://…")
     base, _, fragment = url.partition("#")
-    parts = [part for part in fragment.split("&") if part]
+    # pip finds a hash behind a second `#` as well.
+    parts = [part for part in re.split("[#&]", fragment) if part]
     hashes = [_hash(part.replace("=", ":", 1)) for part in parts if part.startswith(("sha256=", "sha384=", "sha512="))]
     # pip takes the name from before the `@`, and warns of one that stands here as well.
     kept = "&".join(part for part in parts if not part.startswith("egg="))
