@@ -59,9 +59,9 @@ class LayerPlan:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Credentials in the URLs of the plan, as they stand there and decoded, longest first."""
+        """What the plan's URLs keep secret, see `url_secrets`; the longest first."""
         urls = [self.index.index_url, *self.index.extra_index_urls, *self.index.find_links, *(p.url for p in self.pins)]
-        found = {secret for url in urls if url for secret in _credentials(url)}
+        found = {secret for url in urls if url for secret in url_secrets(url)}
         return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
     def content_hash(self, recipe: int = RECIPE) -> str:
@@ -223,7 +223,7 @@ def _recipe_1_pin(pin: Pin, *, resolved: bool) -> dict[str, Any]:
         "name": pin.name,
         "version": pin.version,
         "specifier": pin.specifier if not pin.pinned else None,
-        "url": _without_credentials(pin.url) if pin.url else None,
+        "url": _without_credentials(pin.url, query=not pin.hashes) if pin.url else None,
         "hashes": pin.hashes,
         "extras": pin.extras if resolved else None,
         "config_settings": pin.config_settings,
@@ -234,19 +234,24 @@ def _recipe_1_pin(pin: Pin, *, resolved: bool) -> dict[str, Any]:
 _RECIPES = {1: _recipe_1}
 
 
-def _without_credentials(url: str) -> str:
+def _without_credentials(url: str, *, query: bool = False) -> str:
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    # Storage services put signatures into the query, which are new each day.
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query=parts.query if query else "")
+    return urlunsplit(bare)
 
 
-def _credentials(url: str) -> set[str]:
-    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
-    if not at:
+def url_secrets(url: str) -> set[str]:
+    """What of a URL is nobody's business: its credentials, as they stand there and decoded, and its query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
         return set()
+    userinfo = parts.netloc.rpartition("@")[0]
     user, _, password = userinfo.partition(":")
     # A token stands alone as the user as often as it stands as the password.
-    secret = {password} if password else {user}
-    return {*secret, *map(unquote, secret), userinfo} - {"", "git"}
+    secret = password or user
+    return {secret, unquote(secret), userinfo, parts.query} - {"", "git"}
 
 
 def _without_defaults(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pulumi.dynamic import Resource
 from python_layer_provider import inputs
 from python_layer_provider.errors import InputError
 from python_layer_provider.lockfile import read_lockfile
+from python_layer_provider.lockfile.problem import masked
 from python_layer_provider.plan import LayerPlan, lock_warning, make_plan
 from python_layer_provider.provider import LayerProvider
 from python_layer_provider.publish import region_of
@@ -172,6 +173,8 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         }
         super().__init__(LayerProvider(), resource_name, props, opts)
         selection.apply(self._warn)
+        if not props["region"] and not _profile_may_have_one(profile):
+            pulumi.log.warn("No AWS region is set\nhint: pulumi config set aws:region eu-west-1", self)
 
     @classmethod
     def get(
@@ -188,7 +191,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             opts: Pulumi's options.
         """
         layer = cls.__new__(cls)
-        names = (*_OUTPUTS, *(key for key in cls.__annotations__ if key not in _OUTPUTS))
+        names = (*_OUTPUTS, *(key for key in PythonLayer.__annotations__ if key not in _OUTPUTS))
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         Resource.__init__(layer, LayerProvider(), resource_name, dict.fromkeys(names), options)
         return layer
@@ -237,7 +240,14 @@ def _travelling(plan: LayerPlan | None) -> pulumi.Output[str]:
 
 
 def _shown(requirements: Any) -> Any:
-    return list(requirements) if isinstance(requirements, (list, tuple)) else os.fspath(requirements)
+    """What the state shows of a lock file: what it is called, or its lines without their credentials."""
+    if isinstance(requirements, (list, tuple)):
+        return [masked(str(item)) for item in requirements]
+    return os.fspath(requirements) if isinstance(requirements, (str, os.PathLike)) else repr(requirements)
+
+
+def _profile_may_have_one(profile: pulumi.Input[str] | None) -> bool:
+    return bool(profile or pulumi.Config("aws").get("profile") or os.environ.get("AWS_PROFILE"))
 
 
 def _default_name(resource_name: str) -> str:

@@ -23,7 +23,7 @@ from python_layer_provider.errors import (
     VersionNotFoundError,
 )
 from python_layer_provider.lockfile import Pin
-from python_layer_provider.plan import LayerPlan
+from python_layer_provider.plan import LayerPlan, url_secrets
 from python_layer_provider.progress import Progress
 from python_layer_provider.target import Target
 
@@ -83,7 +83,7 @@ def _pip_wheel(
     python = f"python{plan.target.python}"
     command = [python, "-m", "pip", "wheel", "--wheel-dir", WHEELS, *arguments]
     output: deque[str] = deque(maxlen=_KEPT)
-    masked = _masker(plan.secrets)
+    masked = _masker([*plan.secrets, *_proxy_secrets(os.environ)])
 
     def on_line(line: str) -> None:
         line = masked(line)
@@ -119,19 +119,22 @@ def _files(plan: LayerPlan) -> dict[str, bytes]:
 def _line(plan: LayerPlan, pin: Pin) -> str:
     requirement = pin.requirement
     if pin.url:
-        requirement = requirement.replace(pin.url, _with_variable(plan, pin.url))
+        requirement = requirement.replace(pin.url, _with_variables(plan, pin.url))
     options = [f"--hash={value}" for value in pin.hashes]
     options += [f'--config-settings="{setting}"' for setting in pin.config_settings]
     return " ".join([requirement, *options])
 
 
-def _with_variable(plan: LayerPlan, url: str) -> str:
-    """The URL with a variable for its credentials, which pip fills in: the file is not where secrets belong."""
+def _with_variables(plan: LayerPlan, url: str) -> str:
+    """The URL with variables for its secrets, which pip fills in: the file is not where they belong."""
     parts = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
-    if userinfo not in plan.secrets:
-        return url
-    return urlunsplit(parts._replace(netloc=f"${{{_variable(plan, userinfo)}}}{at}{host}"))
+    netloc = f"{_reference(plan, userinfo)}{at}{host}"
+    return urlunsplit(parts._replace(netloc=netloc, query=_reference(plan, parts.query)))
+
+
+def _reference(plan: LayerPlan, text: str) -> str:
+    return f"${{{_variable(plan, text)}}}" if text in plan.secrets else text
 
 
 def _variable(plan: LayerPlan, secret: str) -> str:
@@ -195,10 +198,17 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in names if environ.get(name)}
 
 
+def _proxy_secrets(environ: Mapping[str, str]) -> set[str]:
+    return {
+        secret for name, url in _proxies(environ).items() if "NO" not in name.upper() for secret in url_secrets(url)
+    }
+
+
 def _masker(secrets: Sequence[str]) -> Callable[[str], str]:
     if not secrets:
         return str
-    pattern = re.compile("|".join(map(re.escape, secrets)))
+    # The longest first: one may be a part of another.
+    pattern = re.compile("|".join(map(re.escape, sorted(secrets, key=len, reverse=True))))
     return lambda line: pattern.sub("****", line)
 
 

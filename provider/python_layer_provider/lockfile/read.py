@@ -20,7 +20,8 @@ from python_layer_provider.errors import (
     LockFileUnsupportedError,
 )
 from python_layer_provider.lockfile.model import Lockfile
-from python_layer_provider.lockfile.requirements import masked, parse_requirement_list, parse_requirements
+from python_layer_provider.lockfile.problem import masked
+from python_layer_provider.lockfile.requirements import parse_requirement_list, parse_requirements
 
 DEFAULT_NAME = "requirements.txt"
 """The lock file that is looked for in a folder."""
