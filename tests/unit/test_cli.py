@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from python_layer_provider.errors import LayerError
 from pulumi_python_layer.cli import EXIT_CODES, main
+from python_layer_provider.errors import LayerError
 from tests.unit.helpers import HASH
 
 LOCK = f"idna==3.11 --hash={HASH}\nsix==1.17.0 --hash={HASH}\n"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,8 @@ def test_details_are_indented_between_what_happened_and_the_hint() -> None:
 def test_an_error_keeps_its_parts() -> None:
     error = LockFileSyntaxError("what", hint="hint", detail="detail", input_name="requirements")
     assert (error.what, error.hint, error.detail, error.input_name) == ("what", "hint", "detail", "requirements")
+
+
+def test_the_documentation_explains_every_code_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs/errors.md").read_text()
+    assert set(re.findall(r"^\| `(PYL-[A-Z-]+)`", text, re.MULTILINE)) == {kind.code for kind in LEAVES}
