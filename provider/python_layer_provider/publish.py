@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from python_layer_provider.archive import LayerArchive
@@ -36,8 +39,9 @@ DIRECT_UPLOAD_LIMIT = 50 * 1024 * 1024
 ATTEMPTS = 5
 """How often a call is tried while AWS throttles or fails."""
 
-# A slow line needs minutes for 50 MB; a retry after a read that timed out could publish twice.
+# Seconds: a slow line needs minutes for 50 MB.
 _READ_TIMEOUT = 300
+_LONGEST_PAUSE = 20
 _THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
 _EXPIRED = {
@@ -127,12 +131,29 @@ def publish_layer_version(
         PublishError: AWS refused or cannot be reached.
     """
     check_upload(archive)
-    client = _client(settings)
+    client = _client(settings, attempts=1)
     progress.check()
     progress.step(f"Publishing {metadata.layer_name} ({archive.zip.size / 1e6:.1f} MB)")
     with _translated("lambda:PublishLayerVersion", f"layer `{metadata.layer_name}`"):
-        version = _version(
-            client.publish_layer_version(
+        version = _version(_published(client, archive, metadata, progress))
+    if progress.interrupted:
+        delete_layer_version(version.arn, settings)
+        progress.check()
+    progress.step(f"Published version {version.version}")
+    return version
+
+
+def _published(
+    client: LambdaClient, archive: LayerArchive, metadata: LayerMetadata, progress: Progress
+) -> PublishLayerVersionResponseTypeDef:
+    """Publish, again and again while AWS says that it has not.
+
+    botocore would try again after a broken connection too, when AWS may have published already: nobody would
+    know of the first version.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return client.publish_layer_version(
                 LayerName=metadata.layer_name,
                 Content={"ZipFile": archive.zip.path.read_bytes()},
                 CompatibleRuntimes=list(metadata.compatible_runtimes),  # type: ignore[arg-type]
@@ -140,12 +161,19 @@ def publish_layer_version(
                 Description=metadata.description or "",
                 LicenseInfo=metadata.license_info or "",
             )
-        )
-    if progress.interrupted:
-        delete_layer_version(version.arn, settings)
+        except client.exceptions.ClientError as error:
+            if attempt == ATTEMPTS or not _passing(error.response):
+                raise
+        progress.step(f"AWS is busy: waiting before attempt {attempt + 1} of {ATTEMPTS}")
+        time.sleep(random.uniform(0, min(2**attempt, _LONGEST_PAUSE)))  # noqa: S311 (jitter needs no secret)
         progress.check()
-    progress.step(f"Published version {version.version}")
-    return version
+    raise AssertionError
+
+
+def _passing(response: Mapping[str, Any]) -> bool:
+    """Whether AWS refused for a reason that passes."""
+    server_error = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return server_error or response.get("Error", {}).get("Code") in _THROTTLED
 
 
 def read_layer_version(arn: str, settings: AwsSettings) -> LayerVersion | None:
@@ -181,18 +209,18 @@ def delete_layer_version(arn: str, settings: AwsSettings) -> None:
             return
 
 
-def _client(settings: AwsSettings) -> LambdaClient:
+def _client(settings: AwsSettings, *, attempts: int = ATTEMPTS) -> LambdaClient:
     session = _session(settings)
     with _translated("a Lambda client", "the session"):
-        return session.client("lambda", endpoint_url=settings.endpoints.get("lambda"), config=_client_config())
+        return session.client("lambda", endpoint_url=settings.endpoints.get("lambda"), config=_client_config(attempts))
 
 
-def _client_config() -> Config:
+def _client_config(attempts: int = ATTEMPTS) -> Config:
     from botocore.config import Config  # noqa: PLC0415 (botocore loads when used)
 
     return Config(
         # Standard mode waits a random time that doubles, up to 20 seconds.
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         read_timeout=_READ_TIMEOUT,
         user_agent_extra="pulumi-python-layer",
     )
@@ -268,7 +296,7 @@ def _translated(action: str, what: str) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as error:
-        raise _client_error(action, what, error.response.get("Error", {}), error) from error
+        raise _client_error(action, what, error.response.get("Error", {})) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
         raise _no_credentials(str(error)) from error
     except (boto.ProfileNotFound, boto.TokenRetrievalError, boto.UnauthorizedSSOTokenError) as error:
@@ -288,11 +316,11 @@ def _translated(action: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def _client_error(action: str, what: str, error: Mapping[str, Any], cause: Any) -> PublishError:
+def _client_error(action: str, what: str, error: Mapping[str, Any]) -> PublishError:
     code, message = error.get("Code", ""), error.get("Message", "")
     if code in _THROTTLED:
         return ThrottledError(
-            f"AWS throttled {action} for {what} {cause.response['ResponseMetadata'].get('RetryAttempts', 0) + 1} times",
+            f"AWS throttled {action} for {what} {ATTEMPTS} times",
             detail=f"{code}: {message}",
             hint="run the command again; Lambda's control plane takes 15 requests a second in an account and region",
         )

@@ -76,9 +76,10 @@ def engine_call() -> Iterator[EngineProgress]:
     """
     request, context = _servicer_frame()
     progress = EngineProgress(getattr(request, "urn", ""))
-    if context is not None:
-        # Runs at the end of every call; after an ordinary one nobody listens to the progress any more.
-        context.add_callback(progress.interrupt)
+    # Runs at the end of every call; after an ordinary one nobody listens to the progress any more.
+    if context is not None and not context.add_callback(progress.interrupt):
+        # The call had been given up before it got here.
+        progress.interrupt()
     try:
         yield progress
     except LayerError as error:

@@ -46,10 +46,16 @@ def unique(members: Iterable[Member]) -> tuple[list[Member], list[str]]:
     overlaps: list[str] = []
     for member in members:
         other = found.get(member.path)
-        if other and (other.size != member.size or other.content() != member.content()):
+        if other and not _same(other, member):
             overlaps.append(f"`{member.path}` of `{other.origin}` is replaced by that of `{member.origin}`")
         found[member.path] = member
     return list(found.values()), overlaps
+
+
+def _same(one: Member, other: Member) -> bool:
+    if one.deflated and other.deflated:
+        return (one.size, one.deflated.crc) == (other.size, other.deflated.crc)
+    return one.size == other.size and one.content() == other.content()
 
 
 def member_path(name: str, origin: str) -> str:

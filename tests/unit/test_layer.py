@@ -22,6 +22,10 @@ LOCKED = f"idna==3.11 --hash={HASH}\n"
 Declared = Callable[..., dict[str, Any]]
 
 
+# Pulumi's mocks look for an event loop that Python no longer makes by itself.
+pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+
+
 class EngineFake(Mocks):
     """A fake engine that takes every resource as it is and remembers it."""
 

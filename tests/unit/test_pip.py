@@ -236,6 +236,11 @@ ERROR: Failed to build psycopg2
         (OFFLINE, PipFailedError, "pip cannot reach the index for `idna==99`"),
         (BUILD, SdistBuildError, "The source distribution of `psycopg2` does not build"),
         ("error: metadata-generation-failed", SdistBuildError, "The source distribution of a pin does not build"),
+        (
+            "ERROR: six-1-cp27-none-any.whl is not a supported wheel on this platform.",
+            VersionNotFoundError,
+            "The wheel `six-1-cp27-none-any.whl` does not fit python3.13 on x86_64",
+        ),
         ("ERROR: out of luck", PipFailedError, "pip failed"),
         ("", PipFailedError, "pip failed"),
     ],

@@ -353,6 +353,7 @@ def test_one_hash_makes_a_lock_complete() -> None:
         ("https://user:p%40ss@host/", {"p%40ss", "p@ss", "user:p%40ss"}),
         ("https://host/", set()),
         ("git+ssh://git@host/repo", set()),
+        ("https://[no-address/", set()),
     ],
 )
 def test_secrets_are_the_credentials_of_all_urls(url: str, secrets: set[str]) -> None:

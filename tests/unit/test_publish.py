@@ -407,3 +407,13 @@ def test_half_of_a_key_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half")
     with pytest.raises(CredentialsError, match="AWS_SECRET_ACCESS_KEY"):
         check_session(AwsSettings(region="eu-west-1"))
+
+
+def test_a_connection_that_breaks_off_while_aws_publishes_is_not_tried_again(
+    archive: LayerArchive, fake_lambda: FakeLambda
+) -> None:
+    # AWS may have published already, and nobody would know of that version.
+    fake_lambda.reset = True
+    with pytest.raises(UnreachableError):
+        published(archive, fake_lambda.endpoint)
+    assert len(fake_lambda.requests) == 1

@@ -162,6 +162,19 @@ def test_a_call_that_ends_by_itself_has_not_been_interrupted() -> None:
     assert seen == [False]
 
 
+class EndedCall:
+    """A fake of the context of a call that was given up while it waited for its turn."""
+
+    def add_callback(self, _: Callable[[], None]) -> bool:
+        return False
+
+
+def test_a_call_that_was_given_up_before_it_began_is_interrupted() -> None:
+    context, request = EndedCall(), provider_pb2.CreateRequest(urn=URN)
+    with engine_call() as progress:
+        assert (progress.interrupted, context, request) == (True, context, request)
+
+
 def failing_with(error: Exception) -> grpc.RpcError:
     def method() -> None:
         with engine_call():

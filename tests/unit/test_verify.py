@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -79,13 +80,18 @@ def test_nothing_past_the_limit_is_handed_on() -> None:
         next(handed_on)
 
 
-def test_a_tree_without_end_is_given_up() -> None:
-    def endless() -> Iterator[Member]:
-        while True:
-            yield a_member(size=UNZIPPED_LIMIT)
+def endless(*, size: int) -> Iterator[Member]:
+    """A hostile tree that never ends."""
+    number = 0
+    while True:
+        number += 1
+        yield a_member(f"python/{number % 100_000}", size=size)
 
-    with pytest.raises(LayerTooLargeError):
-        list(Verification(target=TARGET).checked(endless()))
+
+@pytest.mark.parametrize(("size", "error"), [(UNZIPPED_LIMIT, LayerTooLargeError), (0, HostileTreeError)])
+def test_a_tree_without_end_is_given_up(size: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        deque(Verification(target=TARGET).checked(endless(size=size)), maxlen=0)
 
 
 def test_more_files_than_a_zip_can_have_are_refused() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -336,7 +336,37 @@ def test_a_stream_that_ends_early_is_refused(tmp_path_factory: pytest.TempPathFa
         unpack([a_tar(*WHEELS)[:size]], tmp_path_factory.mktemp("wheels"))
 
 
+def test_zeros_after_the_end_are_no_harm(tmp_path: Path) -> None:
+    assert len(unpack([a_tar(*WHEELS), bytes(3 << 20)], tmp_path)) == 2
+
+
+def test_anything_else_after_the_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostileTreeError, match="it breaks off"):
+        unpack([a_tar(*WHEELS), bytes(3 << 20), b"x"], tmp_path)
+
+
 def test_a_stream_that_turns_to_garbage_is_refused(tmp_path: Path) -> None:
     data = a_tar(*WHEELS)
     with pytest.raises(HostileTreeError):
         unpack([data[: 512 + 3072] + b"\x07" * 512 + data[512 + 3072 + 512 :]], tmp_path)
+
+
+@pytest.mark.parametrize("name", [f"{DIST_INFO}/entry_points.txt", "pkg-1.0.data/scripts/run"])
+def test_what_is_read_whole_has_a_bound(tmp_path: Path, name: str) -> None:
+    with pytest.raises(HostileTreeError, match="larger than it can be"):
+        installed(a_wheel(tmp_path, {name: bytes((64 << 20) + 1)}))
+
+
+def test_a_licence_of_any_size_is_not_read_ahead(tmp_path: Path) -> None:
+    member = installed(a_wheel(tmp_path, {f"{DIST_INFO}/LICENSE": bytes(1 << 20)}))[f"python/{DIST_INFO}/LICENSE"]
+    assert len(member.head) == 64
+
+
+def test_a_stream_without_end_is_given_up(tmp_path: Path) -> None:
+    def endless() -> Iterator[bytes]:
+        yield a_tar(WHEELS[0])
+        while True:
+            yield bytes(256 << 20)
+
+    with pytest.raises(HostileTreeError, match="does not end"):
+        unpack(endless(), tmp_path)

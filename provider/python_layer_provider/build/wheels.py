@@ -31,8 +31,12 @@ from python_layer_provider.errors import HostileTreeError
 from python_layer_provider.target import Target
 from python_layer_provider.tree import Deflated, Member, member_path
 
-# An ELF header has 64 bytes.
+# An ELF header has 64 bytes; METADATA and WHEEL are read as far as anyone has ever written them.
 _HEAD = 64
+_HEADERS = 1 << 20
+# What is read whole, RECORD and scripts, and all wheels of a layer: far more than any layer that Lambda takes.
+_LARGEST_FILE = 64 << 20
+_LARGEST_STREAM = 4 << 30
 # APPNOTE.TXT of PKWARE, 4.3.7: where a local header says how long its name and extra field are.
 _LOCAL = struct.Struct("<26xHH")
 _ENCRYPTED = 1
@@ -56,6 +60,8 @@ class _Chunks(io.RawIOBase):
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
+            if self.size > _LARGEST_STREAM:
+                raise tarfile.ReadError("it does not end")
             self._left = memoryview(chunk)
             filled = len(chunk.rstrip(b"\0"))
             self.end = self.size + filled if filled else self.end
@@ -170,6 +176,10 @@ class _Wheel:
             raise HostileTreeError(f"`{self.label}` is no wheel: it has {len(found)} fitting .dist-info folders")
         return found[0]
 
+    @cached_property
+    def _headers(self) -> set[str]:
+        return {f"{self._dist_info}/METADATA", f"{self._dist_info}/WHEEL"}
+
     @property
     def _record_path(self) -> str:
         return f"{self._dist_info}/RECORD"
@@ -179,7 +189,7 @@ class _Wheel:
         """The scripts to generate: name to what each calls."""
         parser = _CaseSensitive(delimiters=("=",), strict=False, interpolation=None)
         try:
-            parser.read_string(self._zip.read(f"{self._dist_info}/entry_points.txt").decode())
+            parser.read_string(self._read(f"{self._dist_info}/entry_points.txt").decode())
         except KeyError:
             return {}
         return {
@@ -190,7 +200,7 @@ class _Wheel:
         }
 
     def _rows(self) -> list[list[str]]:
-        return list(csv.reader(io.StringIO(self._zip.read(self._record_path).decode(), newline="")))
+        return list(csv.reader(io.StringIO(self._read(self._record_path).decode(), newline="")))
 
     def _place(self, name: str) -> list[str] | None:
         """Where pip puts a file of the wheel, below the target folder; None for what it leaves out."""
@@ -214,14 +224,14 @@ class _Wheel:
         if stat.S_ISLNK(info.external_attr >> 16) or info.flag_bits & _ENCRYPTED:
             raise HostileTreeError(f"`{self.label}` has a link or an encrypted file: `{info.filename}`")
         if self._is_script(info.filename):
-            return self._made(place, self._with_interpreter(self._zip.read(info)), executable=_executable(info))
+            return self._made(place, self._with_interpreter(self._read(info.filename)), executable=_executable(info))
         copied = info.compress_type == zipfile.ZIP_DEFLATED and info.file_size
         return Member(
             path=member_path(place, self.label),
             size=info.file_size,
             executable=_executable(info),
             origin=self.label,
-            head=self._head(info, info.file_size if info.filename.startswith(f"{self._dist_info}/") else _HEAD),
+            head=self._head(info, _HEADERS if info.filename in self._headers else _HEAD),
             content=partial(_inflated, self._path, info),
             deflated=Deflated(crc=info.CRC, read=partial(_stream, self._path, info)) if copied else None,
         )
@@ -235,6 +245,12 @@ class _Wheel:
             head=content,
             content=lambda: content,
         )
+
+    def _read(self, name: str) -> bytes:
+        """A file that is needed whole."""
+        if self._zip.getinfo(name).file_size > _LARGEST_FILE:
+            raise HostileTreeError(f"`{self.label}` has a file that is larger than it can be: `{name}`")
+        return self._zip.read(name)
 
     def _head(self, info: zipfile.ZipInfo, size: int) -> bytes:
         with self._zip.open(info) as file:
