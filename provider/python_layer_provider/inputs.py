@@ -168,7 +168,7 @@ def _metadata_failures(props: Mapping[str, Any]) -> Iterator[Failure]:
         if isinstance(text, str) and len(text) > limit:
             yield Failure(
                 input_name=key,
-                reason=f"{len(text)} characters; Lambda takes {limit} [PYL-INPUT-INVALID]",
+                reason=f"{len(text)} characters; Lambda takes {limit}\nhint: shorten it [PYL-INPUT-INVALID]",
             )
     yield from _compatible_failures(props)
 
@@ -183,7 +183,7 @@ def _compatible_failures(props: Mapping[str, Any]) -> Iterator[Failure]:
         )
     architectures, architecture = props.get("compatible_architectures"), props.get("architecture")
     if _strings(architectures) and (
-        not set(architectures) <= set(ARCHITECTURES) or (architecture and architecture not in architectures)
+        not set(architectures) <= {*ARCHITECTURES, architecture} or (architecture and architecture not in architectures)
     ):
         yield Failure(
             input_name="compatible_architectures",

@@ -286,6 +286,9 @@ def _version(answer: PublishLayerVersionResponseTypeDef | GetLayerVersionRespons
     )
 
 
+_LOOK_UP = "the line above is AWS's own; its code is explained in the API reference of Lambda"
+
+
 @contextmanager
 def _translated(action: str, what: str) -> Iterator[None]:
     """Every exception of boto3 and botocore as one of ours."""
@@ -308,7 +311,7 @@ def _translated(action: str, what: str) -> Iterator[None]:
             f"AWS does not answer to {action}", detail=str(error), hint="check network, proxy and `aws:endpoints`"
         ) from error
     except (boto.BotoCoreError, Boto3Error) as error:
-        raise RefusedError(f"{action} failed for {what}", detail=str(error)) from error
+        raise RefusedError(f"{action} failed for {what}", detail=str(error), hint=_LOOK_UP) from error
     except (ResponseParserError, ValueError, KeyError, TypeError, AttributeError) as error:
         # What botocore raises over an endpoint that is no URL, and over an answer that is none of AWS's.
         raise UnreachableError(
@@ -332,7 +335,7 @@ def _client_error(action: str, what: str, error: Mapping[str, Any]) -> PublishEr
         )
     if code in _EXPIRED:
         return _no_credentials(message)
-    return RefusedError(f"AWS refused {action} for {what}", detail=f"{code}: {message}")
+    return RefusedError(f"AWS refused {action} for {what}", detail=f"{code}: {message}", hint=_LOOK_UP)
 
 
 def _no_credentials(detail: str) -> CredentialsError:

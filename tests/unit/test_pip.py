@@ -209,7 +209,7 @@ def test_each_line_is_a_step_and_empty_ones_are_none() -> None:
 MISMATCH = """\
 ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package versions, \
 please update the hashes. Otherwise, examine the package contents carefully; someone may have tampered with them.
-    idna==3.11 from https://files.pythonhosted.org/idna-3.11-py3-none-any.whl (from -r /layer-in/locked.txt (line 1)):
+    idna==3.11 from https://files.example/idna-3.11-py3-none-any.whl (from -r /layer-in/locked.txt (line 1)):
         Expected sha256 aaaa
              Got        bbbb
 """

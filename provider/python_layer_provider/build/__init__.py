@@ -68,11 +68,12 @@ def _assemble(
             pip.wheels(plan, box, progress)
         with clock("copy"):
             found = wheels.unpack(box.tar(pip.WHEELS), folder)
-    progress.step("Zipping")
-    with clock("zip"):
-        verification = Verification(target=plan.target)
-        members, overlaps = unique(wheels.tree(found, plan.target, {pin.name for pin in plan.pins}))
-        zipped = write_archive(verification.checked(members), folder / "layer.zip")
+        box.go()
+        progress.step("Zipping")
+        with clock("zip"):
+            verification = Verification(target=plan.target)
+            members, overlaps = unique(wheels.tree(found, plan.target, {pin.name for pin in plan.pins}))
+            zipped = write_archive(verification.checked(members), folder / "layer.zip")
     progress.check()
     _warn(verification, overlaps, progress)
     return LayerArchive(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import io
+import math
 import os
 import platform
 import tarfile
+import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +41,8 @@ _MEMORY = 4 << 30
 _PROCESSES = 1024
 # Downloads of layers in a pull and long compilations are silent for minutes; Build.timeout bounds the whole.
 _SILENCE = 900
+# Seconds after which a process that has no container is no owner any more.
+_FORGOTTEN = 24 * 3600
 _CONFLICT = 409
 
 
@@ -91,17 +96,21 @@ class Engine:
             container = Container(self._client, self._create(image, lifetime))
         try:
             with progress.interrupting(container.remove), _translated(image.name):
+                container.ends = time.monotonic() + lifetime
                 self._client.start(container.id)
                 yield container
         finally:
-            container.remove()
+            container.gone()
 
     def reap(self) -> None:
         """Remove the containers whose owner, a process of this machine, is dead."""
         with _translated():
-            for found in self._client.containers(all=True, filters={"label": OWNER_LABEL}):
-                if _dead(found["Labels"][OWNER_LABEL]):
-                    Container(self._client, found["Id"]).remove()
+            listed = self._client.containers(all=True, filters={"label": OWNER_LABEL})
+        owners = {found["Id"]: found["Labels"][OWNER_LABEL] for found in listed}
+        for container_id, owner in owners.items():
+            if _dead(owner):
+                Container(self._client, container_id).remove()
+        _forget_all_but(set(owners.values()))
 
     def _create(self, image: Image, lifetime: float) -> str:
         client = self._client
@@ -160,6 +169,8 @@ class Container:
     def __init__(self, client: APIClient, container_id: str) -> None:
         self._client = client
         self.id = container_id
+        self.ends = math.inf
+        self._going: threading.Thread | None = None
 
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Write files below `folder`, which is made where it is missing, with the engine's archive API."""
@@ -210,6 +221,18 @@ class Container:
                 if error.status_code != _CONFLICT:
                     raise
 
+    def go(self) -> None:
+        """Remove the container while other work goes on; nothing of it is needed any more."""
+        self._going = threading.Thread(target=self.remove)
+        self._going.start()
+
+    def gone(self) -> None:
+        """Wait until the container is removed."""
+        if self._going:
+            self._going.join()
+        else:
+            self.remove()
+
     def _exit_code(self, execution: str) -> int | None:
         from docker.errors import NotFound  # noqa: PLC0415 (docker loads when used)
 
@@ -217,7 +240,8 @@ class Container:
             code = self._client.exec_inspect(execution)["ExitCode"]
         except NotFound:
             return None
-        return None if code is None else int(code)
+        # What still ran when the container's time was over was killed, and looks like any failure.
+        return None if code is None or (code and time.monotonic() >= self.ends) else int(code)
 
 
 def connect() -> Engine:
@@ -294,7 +318,9 @@ def _failed(explanation: str, image: str) -> EngineError:
 
 
 def _owners() -> Path:
-    return user_cache_path("pulumi-python-layer", ensure_exists=True) / "owners"
+    folder = user_cache_path("pulumi-python-layer") / "owners"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @cache
@@ -304,16 +330,11 @@ def _owner() -> str:
     A lock, because process numbers are used again and mean nothing to another machine or container.
     """
     owner = uuid.uuid4().hex
-    _owners().mkdir(exist_ok=True)
     lock = FileLock(_owners() / owner)
     lock.acquire()
-    atexit.register(_resign, lock)
+    # The file outlives its process, which may not have removed its containers.
+    atexit.register(lock.release)
     return owner
-
-
-def _resign(lock: FileLock) -> None:
-    lock.release()
-    Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _dead(owner: str) -> bool:
@@ -322,6 +343,14 @@ def _dead(owner: str) -> bool:
         # An owner without a file is of another machine, or of another person: not ours to judge.
         return False
     with suppress(Timeout), FileLock(file, blocking=False):
-        file.unlink(missing_ok=True)
         return True
     return False
+
+
+def _forget_all_but(owners: Collection[str]) -> None:
+    """Remove the files of owners that have long had no container."""
+    for file in _owners().iterdir():
+        # Another process may have been faster.
+        with suppress(FileNotFoundError):
+            if file.name not in owners and time.time() - file.stat().st_mtime > _FORGOTTEN and _dead(file.name):
+                file.unlink()

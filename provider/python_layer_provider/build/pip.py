@@ -35,6 +35,8 @@ _LOCKED = "locked.txt"
 _OTHERS = "requirements.txt"
 _CONSTRAINTS = "constraints.txt"
 _CA = "ca.pem"
+# Where pip has a requirement from, which is no file of the person's.
+_OUR_FILES = re.compile(r" \(from -r /layer-in/\S+ \(line \d+\)\)")
 # The last lines of pip that an error quotes, and how many are kept to find the cause in.
 _QUOTED = 15
 _KEPT = 400
@@ -61,7 +63,6 @@ def wheels(plan: LayerPlan, container: Container, progress: Progress) -> None:
         PipFailedError: Anything else, with pip's last lines.
     """
     host_ca = _host_ca(os.environ)
-    container.put(WHEELS, {})
     container.put(_IN, {**_files(plan), **({_CA: host_ca} if host_ca else {})})
     environment = {**_environment(plan, host_ca=bool(host_ca)), **_proxies(os.environ)}
     for arguments in _runs(plan):
@@ -86,7 +87,7 @@ def _pip_wheel(
     masked = _masker([*plan.secrets, *_proxy_secrets(os.environ)])
 
     def on_line(line: str) -> None:
-        line = masked(line)
+        line = _OUR_FILES.sub("", masked(line))
         output.append(line)
         if line.strip():
             progress.step(f"pip: {line.strip()}")
