@@ -92,9 +92,14 @@ def failures(props: Mapping[str, Any]) -> list[Failure]:
     ]
 
 
-def problems(found: Sequence[InputError]) -> str:
-    """The constructor's findings as the property `PROBLEMS`."""
-    return json.dumps([[error.input_name or "requirements", str(error)] for error in found])
+def failure(error: InputError) -> Failure:
+    """An error of the constructor's as a failed check."""
+    return Failure(input_name=error.input_name or "requirements", reason=str(error))
+
+
+def problems(found: Sequence[Failure]) -> str | None:
+    """The constructor's findings as the property `PROBLEMS`; None where there are none."""
+    return json.dumps([[failure.input_name, failure.reason] for failure in found]) if found else None
 
 
 def replaced_by(olds: Mapping[str, Any], news: Mapping[str, Any], *, unknown: Callable[[Any], bool]) -> list[str]:
@@ -178,8 +183,8 @@ def _compatible_failures(props: Mapping[str, Any]) -> Iterator[Failure]:
     if _strings(runtimes) and (len(runtimes) > _RUNTIMES_LIMIT or (runtime and runtime not in runtimes)):
         yield Failure(
             input_name="compatible_runtimes",
-            reason=f"has to name `{runtime}`, which the layer is built for, and at most {_RUNTIMES_LIMIT} runtimes "
-            "[PYL-INPUT-INVALID]",
+            reason=f"has to name `{runtime}`, which the layer is built for, and at most {_RUNTIMES_LIMIT} runtimes\n"
+            f'hint: compatible_runtimes=["{runtime}"] [PYL-INPUT-INVALID]',
         )
     architectures, architecture = props.get("compatible_architectures"), props.get("architecture")
     if _strings(architectures) and (
@@ -188,7 +193,7 @@ def _compatible_failures(props: Mapping[str, Any]) -> Iterator[Failure]:
         yield Failure(
             input_name="compatible_architectures",
             reason=f"has to name `{architecture}`, which the layer is built for, and none "
-            f"but {', '.join(ARCHITECTURES)} [PYL-INPUT-INVALID]",
+            f'but {", ".join(ARCHITECTURES)}\nhint: compatible_architectures=["{architecture}"] [PYL-INPUT-INVALID]',
         )
 
 

@@ -7,14 +7,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pulumi
 from pulumi.dynamic import Resource
 
+from pulumi_python_layer.findings import of_this_run
 from python_layer_provider import inputs
 from python_layer_provider.errors import InputError
+from python_layer_provider.inputs import Failure
 from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.lockfile.problem import masked
 from python_layer_provider.plan import LayerPlan, lock_warning, make_plan
@@ -149,7 +152,10 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         """
         how = build or Build()
         selected = {"requirements": requirements, "runtime": runtime, "architecture": architecture, "strict": strict}
-        selection = pulumi.Output.from_input(selected).apply(partial(_select, base=Path.cwd()))
+        # At once where that is possible: findings are told for all layers of a program together.
+        select = partial(_select, base=Path.cwd())
+        known = None if _is_output(selected) else select(selected)
+        selection = pulumi.Output.from_input(known) if known else pulumi.Output.from_input(selected).apply(select)
         content = pulumi.Output.all(selection, how.image).apply(lambda both: _content(*both))
         props: dict[str, Any] = {
             **dict.fromkeys(_OUTPUTS),
@@ -169,8 +175,13 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "packages": selection.apply(lambda found: found.plan.packages if found.plan else {}),
             "content_hash": content.apply(lambda plan: plan.content_hash() if plan else ""),
             inputs.PLAN: content.apply(_travelling),
-            inputs.PROBLEMS: selection.apply(lambda found: inputs.problems(found.problems) if found.problems else None),
         }
+        findings = of_this_run()
+        plain = {key: value for key, value in props.items() if not _is_output(value)}
+        findings.note(resource_name, [*(known.failures if known else ()), *inputs.failures(plain)])
+        props[inputs.PROBLEMS] = selection.apply(
+            lambda found: inputs.problems(findings.told_by(resource_name, found.failures))
+        )
         super().__init__(LayerProvider(), resource_name, props, opts)
         selection.apply(self._warn)
         if not props["region"] and not _profile_may_have_one(profile):
@@ -207,24 +218,24 @@ class _Selection:
     """What the lock file says for the target, or what is wrong."""
 
     plan: LayerPlan | None
-    problems: Sequence[InputError] = ()
+    failures: Sequence[Failure] = ()
 
 
 def _select(given: Mapping[str, Any], *, base: Path) -> _Selection:
-    found: list[InputError] = []
+    found: list[Failure] = []
     target = _collect(found, lambda: Target.of(given["runtime"], given["architecture"]))
     lockfile = _collect(found, lambda: read_lockfile(given["requirements"], base=base, environ=os.environ))
     if not target or not lockfile:
-        return _Selection(plan=None, problems=found)
+        return _Selection(plan=None, failures=found)
     plan = _collect(found, lambda: make_plan(lockfile, target, strict=given["strict"]))
-    return _Selection(plan=plan, problems=found)
+    return _Selection(plan=plan, failures=found)
 
 
-def _collect(found: list[InputError], make: Callable[[], _T]) -> _T | None:
+def _collect(found: list[Failure], make: Callable[[], _T]) -> _T | None:
     try:
         return make()
     except InputError as error:
-        found.append(error)
+        found.append(inputs.failure(error))
         return None
 
 
@@ -244,6 +255,15 @@ def _shown(requirements: Any) -> Any:
     if isinstance(requirements, (list, tuple)):
         return [masked(str(item)) for item in requirements]
     return os.fspath(requirements) if isinstance(requirements, (str, os.PathLike)) else repr(requirements)
+
+
+def _is_output(value: Any) -> bool:
+    """Whether some of a value is only known later."""
+    if isinstance(value, Mapping):
+        return any(map(_is_output, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_output, value))
+    return isinstance(value, pulumi.Output) or isawaitable(value)
 
 
 def _profile_may_have_one(profile: pulumi.Input[str] | None) -> bool:

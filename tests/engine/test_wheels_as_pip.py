@@ -16,7 +16,7 @@ from python_layer_provider.target import Target
 from tests.engine.conftest import Containers
 
 TARGET = Target.of("python3.11", "x86_64")
-# With all that they need. Binary and pure, namespaces, headers and scripts in .data, console scripts, a source distribution.
+# With all that they need. Binary and pure, namespaces, headers and scripts in .data, console scripts, an sdist.
 PINS = (
     "charset-normalizer==3.4.0",
     "greenlet==3.1.1",

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from python_layer_provider import inputs, plan
 from python_layer_provider.errors import LockFileSyntaxError, UnknownRuntimeError
-from python_layer_provider.inputs import LayerInputs, failures, package_changes, problems, replaced_by, updated_by
+from python_layer_provider.inputs import (
+    LayerInputs,
+    failure,
+    failures,
+    package_changes,
+    problems,
+    replaced_by,
+    updated_by,
+)
 from python_layer_provider.layer_version import LayerVersion
 from tests.unit.helpers import ARN, METADATA, a_pin, a_plan
 
@@ -94,7 +102,7 @@ def test_nothing_is_wrong_with_good_inputs() -> None:
 
 
 def test_everything_wrong_is_found_at_once_the_constructors_findings_first() -> None:
-    found = problems([UnknownRuntimeError("a", input_name="runtime"), LockFileSyntaxError("b")])
+    found = problems([failure(UnknownRuntimeError("a", input_name="runtime")), failure(LockFileSyntaxError("b"))])
     assert failed(
         **{inputs.PROBLEMS: found},
         layer_name="a b",
@@ -115,7 +123,7 @@ def test_everything_wrong_is_found_at_once_the_constructors_findings_first() -> 
 
 def test_a_problem_reaches_the_person_as_its_whole_message() -> None:
     error = LockFileSyntaxError("requirements.txt:1: what", hint="write it right", input_name="requirements")
-    assert failures({inputs.PROBLEMS: problems([error])})[0].reason == str(error)
+    assert failures({inputs.PROBLEMS: problems([failure(error)])})[0].reason == str(error)
 
 
 @pytest.mark.parametrize("name", ["a", "a-b_C9", "x" * 64])

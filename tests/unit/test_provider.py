@@ -109,7 +109,7 @@ def test_check_hands_back_good_inputs_with_sorted_sets() -> None:
 
 
 def test_check_reports_what_the_constructor_found_and_what_it_finds_itself() -> None:
-    problems = inputs.problems([LockFileEmptyError("nothing", input_name="requirements")])
+    problems = inputs.problems([inputs.failure(LockFileEmptyError("nothing", input_name="requirements"))])
     failures = LayerProvider().check({}, news(layer_name="a b", **{inputs.PROBLEMS: problems})).failures
     assert [failure.property for failure in failures or []] == ["requirements", "layer_name"]
     assert (failures or [])[0].reason == "nothing\n[PYL-LOCK-EMPTY]"

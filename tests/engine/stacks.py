@@ -1,0 +1,214 @@
+"""Stacks to try: a program that declares layers, run by the real engine, and what came of it."""
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pulumi
+from pulumi import automation
+from pulumi.automation.events import EngineEvent
+
+from pulumi_python_layer import PythonLayer
+
+REGION = "eu-west-1"
+RUNTIME = "python3.11"
+LOCKS = Path(__file__).with_name("locks")
+LAYER_TYPE = "pulumi-python:dynamic/python_layer:PythonLayer"
+# Outputs that a program hands on to functions, or that tests look at.
+_EXPORTED = ("arn", "version", "content_hash", "packages", "code_sha256", "source_code_size", "region", "skip_destroy")
+
+
+def lock(name: str) -> str:
+    """The text of a lock file in `locks/`, line ends as they are."""
+    return (LOCKS / f"{name}.txt").read_bytes().decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an operation said and did."""
+
+    ok: bool
+    text: str
+    steps: tuple[tuple[str, str], ...] = ()
+    """Operation and resource name of each layer's step, in the order in which they were done."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operations of the steps alone."""
+        return tuple(operation for operation, _ in self.steps)
+
+
+class LayerStack:
+    """A stack of its own project, whose inline program declares `layers` and runs `extra`."""
+
+    def __init__(self, project: str, folder: Path) -> None:
+        self.project = project
+        self.layers: dict[str, Mapping[str, Any]] = {}
+        self.extra: Callable[[], None] = lambda: None
+        self.layer_class: type[PythonLayer] = PythonLayer
+        folder.mkdir(parents=True, exist_ok=True)
+        options = automation.LocalWorkspaceOptions(work_dir=str(folder))
+        self.automation = automation.create_or_select_stack("dev", project, self._program, opts=options)
+
+    def declare(self, name: str = "deps", **inputs: Any) -> None:
+        """Have the program declare a layer with these inputs and no others."""
+        self.layers[name] = {"runtime": RUNTIME, **inputs}
+
+    def layer_name(self, name: str = "deps") -> str:
+        """The layer's name in AWS, where the program gives it none."""
+        return f"{self.project}-dev-{name}"
+
+    def configure(self, **values: str) -> None:
+        """Set configuration; `aws__region` is `aws:region`, and `None` takes it away."""
+        for key, value in values.items():
+            self.automation.set_config(key.replace("__", ":"), automation.ConfigValue(value))
+
+    def preview(self, **options: Any) -> Outcome:
+        return self._run(self.automation.preview, **options)
+
+    def up(self, **options: Any) -> Outcome:
+        return self._run(self.automation.up, **options)
+
+    def refresh(self, **options: Any) -> Outcome:
+        return self._run(self.automation.refresh, **options)
+
+    def destroy(self, **options: Any) -> Outcome:
+        return self._run(self.automation.destroy, **options)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The layers in the state."""
+        return [found for found in self.state().get("resources", ()) if found["type"] == LAYER_TYPE]
+
+    def state(self) -> dict[str, Any]:
+        """The state, as `pulumi stack export` writes it."""
+        return dict(self.automation.export_stack().deployment or {})
+
+    def _program(self) -> None:
+        for name, inputs in self.layers.items():
+            layer = self.layer_class(name, **inputs)
+            for output in _EXPORTED:
+                pulumi.export(f"{name}.{output}", getattr(layer, output))
+        self.extra()
+
+    def _run(self, operation: Callable[..., Any], **options: Any) -> Outcome:
+        events: list[EngineEvent] = []
+        said: list[str] = []
+        wanted = {"color": "never", "on_event": events.append, "on_output": said.append, "on_error": said.append}
+        try:
+            result = operation(**{**wanted, **options})
+        except automation.CommandError as error:
+            # The program's coroutine was left where it stood; collected later, it would disturb somebody else.
+            gc.collect()
+            return Outcome(ok=False, text="\n".join([*said, str(error)]), steps=_steps(events))
+        outputs = {key: output.value for key, output in getattr(result, "outputs", {}).items()}
+        return Outcome(ok=True, text="\n".join(said), steps=_steps(events), outputs=outputs)
+
+
+def _steps(events: list[EngineEvent]) -> tuple[tuple[str, str], ...]:
+    done = [event.res_outputs_event.metadata for event in events if event.res_outputs_event]
+    return tuple((str(step.op.value), step.urn.rpartition("::")[2]) for step in done if f"::{LAYER_TYPE}::" in step.urn)
+
+
+class CommandLineStack:
+    """A stack of a project in a folder, run by `pulumi` as a person does."""
+
+    def __init__(self, project: str, folder: Path, program: str) -> None:
+        self.project = project
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "Pulumi.yaml").write_text(f"name: {project}\nruntime: python\n")
+        (folder / "__main__.py").write_text(program)
+        self.run("stack", "init", "dev", "--non-interactive")
+
+    def layer_name(self, name: str = "deps") -> str:
+        """The layer's name in AWS, where the program gives it none."""
+        return f"{self.project}-dev-{name}"
+
+    def run(self, *arguments: str) -> Outcome:
+        """Run `pulumi` to its end."""
+        process = self.start(*arguments)
+        text, _ = process.communicate()
+        return Outcome(ok=process.returncode == 0, text=text)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `pulumi` as the leader of a process group, so that a signal to all of it does not reach the tests."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--color", "never"],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The state, as `pulumi stack export` writes it."""
+        deployment: dict[str, Any] = json.loads(self.run("stack", "export", "--show-secrets").text)["deployment"]
+        return deployment
+
+
+class Aws:
+    """The emulator, looked at from beside the stack."""
+
+    def versions(self, layer_name: str, region: str = REGION) -> list[int]:
+        """The versions that a layer has, lowest first."""
+        found = self._client(region).list_layer_versions(LayerName=layer_name)
+        return sorted(version["Version"] for version in found["LayerVersions"])
+
+    def version(self, arn: str) -> dict[str, Any]:
+        """What AWS says of a version."""
+        layer, _, number = arn.rpartition(":")
+        client = self._client(arn.split(":")[3])
+        return dict(client.get_layer_version(LayerName=layer.rpartition(":")[2], VersionNumber=int(number)))
+
+    def publish(self, layer_name: str, region: str = REGION) -> str:
+        """Publish a version by hand; its ARN."""
+        content = {"ZipFile": b"PK\5\6" + bytes(18)}
+        client = self._client(region)
+        return str(client.publish_layer_version(LayerName=layer_name, Content=content)["LayerVersionArn"])
+
+    def delete(self, layer_name: str, version: int, region: str = REGION) -> None:
+        """Delete a version by hand."""
+        self._client(region).delete_layer_version(LayerName=layer_name, VersionNumber=version)
+
+    def _client(self, region: str) -> Any:
+        return boto3.client("lambda", region_name=region)
+
+
+def new_project(word: str) -> str:
+    """A project name that no other test has."""
+    return f"{word}-{uuid.uuid4().hex[:8]}"
+
+
+def eventually(true: Callable[[], bool], seconds: float) -> bool:
+    """Whether something becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def interrupt(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGINT) -> None:
+    """Do what a terminal does at Ctrl-C: the whole foreground group gets the signal."""
+    os.killpg(process.pid, number)
+
+
+def assert_explained(outcome: Outcome, code: str, *phrases: str) -> None:
+    """The operation failed with a message that says what, where, what next and its name, and no traceback."""
+    assert not outcome.ok, outcome.text
+    for phrase in (f"[{code}]", "hint: ", *phrases):
+        assert phrase in outcome.text, f"{phrase!r} is not in:\n{outcome.text}"
+    assert "Traceback" not in outcome.text, outcome.text
