@@ -96,6 +96,15 @@ def test_wheel_for_another_python(standing: LayerStack, wheels: Shelf) -> None:
     assert_explained(standing.up(), "PYL-PIP-NO-MATCH", "wrong-1.0-cp39-cp39-manylinux2014_x86_64.whl")
 
 
+def test_wheel_for_a_newer_glibc_than_the_runtimes(standing: LayerStack, wheels: Shelf) -> None:
+    # The build image could run it; Amazon Linux 2, on which the runtime is, could not.
+    Path("requirements.txt").write_text(
+        wheels.wheel("newer", {"newer.py": b""}, tag="cp311-cp311-manylinux_2_28_x86_64")
+    )
+    standing.declare(requirements="requirements.txt")
+    assert_explained(standing.up(), "PYL-PIP-NO-MATCH", "newer-1.0-cp311-cp311-manylinux_2_28_x86_64.whl")
+
+
 def test_layer_over_250_mb(standing: LayerStack, wheels: Shelf, before_aws: Gate) -> None:
     zeros = {"large/zeros.bin": bytes(255_000_000), "small/zeros.bin": bytes(9_000_000)}
     Path("requirements.txt").write_text(wheels.wheel("large", zeros))
