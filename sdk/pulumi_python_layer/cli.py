@@ -112,6 +112,8 @@ def _clean(command: _Command) -> _Command:
             _fail(error)
         except KeyboardInterrupt:
             _fail(CancelledError("Interrupted, nothing was written"))
+        except OSError as error:
+            _fail(LayerError(f"A file cannot be read or written: {error}", hint="check space and rights"))
 
     return run  # type: ignore[return-value]
 

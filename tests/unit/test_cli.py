@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pulumi_python_layer.cli import EXIT_CODES, main
+from python_layer_provider.build.cache import store
 from python_layer_provider.errors import LayerError
-from tests.unit.helpers import HASH
+from python_layer_provider.lockfile import read_lockfile
+from python_layer_provider.plan import make_plan
+from tests.unit.helpers import HASH, TARGET, an_archive
 
 LOCK = f"idna==3.11 --hash={HASH}\nsix==1.17.0 --hash={HASH}\n"
 
@@ -105,3 +108,28 @@ def test_help_is_there_for_every_command(command: tuple[str, ...]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "Usage:" in result.stdout
+
+
+@pytest.fixture
+def built(lock: Path, tmp_path: Path) -> None:
+    """A machine that has built the layer of the lock before."""
+    lockfile = read_lockfile(str(lock), base=tmp_path, environ={})
+    store(make_plan(lockfile, TARGET), an_archive(tmp_path))
+
+
+@pytest.mark.usefixtures("built")
+def test_a_layer_that_was_built_before_needs_no_engine(
+    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    result = run("build", "-r", lock, "-o", tmp_path / "new" / "layer.zip", "--json")
+    found = json.loads(result.stdout)
+    assert found["cached"] is True
+    assert found["zipped_size"] == (tmp_path / "new" / "layer.zip").stat().st_size
+
+
+@pytest.mark.usefixtures("built")
+def test_an_output_that_cannot_be_written_is_no_traceback(lock: Path) -> None:
+    result = run("build", "-r", lock, "-o", lock / "layer.zip")
+    assert result.exit_code == 1
+    assert "A file cannot be read or written" in result.stderr

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from python_layer_provider.errors import (
+    BuildTimeoutError,
     EngineError,
     EngineFailedError,
     EngineNotRunningError,
@@ -95,9 +96,10 @@ class Engine:
         with _translated():
             container = Container(self._client, self._create(image, lifetime))
         try:
-            with progress.interrupting(container.remove), _translated(image.name):
-                container.ends = time.monotonic() + lifetime
-                self._client.start(container.id)
+            with progress.interrupting(container.remove):
+                with _translated(image.name):
+                    container.ends = time.monotonic() + lifetime
+                    self._client.start(container.id)
                 yield container
         finally:
             container.gone()
@@ -172,6 +174,11 @@ class Container:
         self.ends = math.inf
         self._going: threading.Thread | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether the container's time is over, and with it all that ran there."""
+        return time.monotonic() >= self.ends
+
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Write files below `folder`, which is made where it is missing, with the engine's archive API."""
         stream = io.BytesIO()
@@ -203,9 +210,14 @@ class Container:
 
     def tar(self, path: str) -> Iterator[bytes]:
         """A file or folder of the container as the chunks of a tar stream."""
-        with _translated():
-            chunks, _ = self._client.get_archive(self.id, path)
-            yield from chunks
+        try:
+            with _translated():
+                chunks, _ = self._client.get_archive(self.id, path)
+                yield from chunks
+        except EngineFailedError as error:
+            if self.over:
+                raise timed_out() from error
+            raise
 
     def remove(self) -> None:
         """Remove the container and all that runs in it; nothing happens where it is gone."""
@@ -241,7 +253,14 @@ class Container:
         except NotFound:
             return None
         # What still ran when the container's time was over was killed, and looks like any failure.
-        return None if code is None or (code and time.monotonic() >= self.ends) else int(code)
+        return None if code is None or (code and self.over) else int(code)
+
+
+def timed_out(detail: str = "") -> BuildTimeoutError:
+    """The error of a build whose container's time is over."""
+    return BuildTimeoutError(
+        "The build took longer than its timeout", detail=detail, hint="give more: Build(timeout=3600)"
+    )
 
 
 def connect() -> Engine:

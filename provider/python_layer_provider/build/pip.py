@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from python_layer_provider.build.container import Container
+from python_layer_provider.build.container import Container, timed_out
 from python_layer_provider.errors import (
-    BuildTimeoutError,
     HashMismatchError,
     ImageMismatchError,
     InstallError,
@@ -96,9 +95,7 @@ def _pip_wheel(
     code = container.run(["sh", "-c", 'umask 022 && exec "$@"', "sh", *command], environment, on_line)
     progress.check()
     if code is None:
-        raise BuildTimeoutError(
-            "The build took longer than its timeout", detail=_tail(output), hint="give more: Build(timeout=3600)"
-        )
+        raise timed_out(_tail(output))
     if code == _NOT_FOUND:
         raise ImageMismatchError(
             f"The build image has no `{python}`",
