@@ -141,9 +141,13 @@ def test_image_for_another_architecture(standing: LayerStack, containers: Contai
     assert_explained(standing.up(), "PYL-IMAGE-MISMATCH", "amd64", "arm64")
 
 
-def test_build_that_takes_longer_than_its_timeout(standing: LayerStack) -> None:
-    standing.declare(requirements=str(LOCKS / "sdists.txt"), build=Build(timeout=1))
-    assert_explained(standing.up(), "PYL-BUILD-TIMEOUT", "Build(timeout=")
+def test_build_that_takes_longer_than_its_timeout(standing: LayerStack, wheels: Shelf) -> None:
+    Path("requirements.txt").write_text(wheels.wheel("late", {"late.py": b""}))
+    wheels.giving.clear()
+    standing.declare(requirements="requirements.txt", build=Build(timeout=1))
+    outcome = standing.up()
+    wheels.giving.set()
+    assert_explained(outcome, "PYL-BUILD-TIMEOUT", "Build(timeout=")
 
 
 def test_access_denied(standing: LayerStack, before_aws: Gate) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -52,7 +53,17 @@ def _built(
 ) -> bytes:
     """The zip that the command line builds."""
     folder.mkdir()
-    command = ["pulumi-python-layer", "build", "--requirements", SDISTS, "--runtime", RUNTIME, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "pulumi_python_layer.cli",
+        "build",
+        "--requirements",
+        SDISTS,
+        "--runtime",
+        RUNTIME,
+        "--json",
+    ]
     command += ["--architecture", "x86_64", "--output", "layer.zip", *([] if use_cache else ["--no-cache"])]
     done = subprocess.run(
         command,
