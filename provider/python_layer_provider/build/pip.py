@@ -35,7 +35,7 @@ _OTHERS = "requirements.txt"
 _CONSTRAINTS = "constraints.txt"
 _CA = "ca.pem"
 # Where pip has a requirement from, which is no file of the person's.
-_OUR_FILES = re.compile(r" \(from -r /layer-in/\S+ \(line \d+\)\)")
+_OUR_FILES = re.compile(rf" \(from -r {_IN}/\S+ \(line \d+\)\)")
 # The last lines of pip that an error quotes, and how many are kept to find the cause in.
 _QUOTED = 15
 _KEPT = 400
@@ -197,9 +197,7 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _proxy_secrets(environ: Mapping[str, str]) -> set[str]:
-    return {
-        secret for name, url in _proxies(environ).items() if "NO" not in name.upper() for secret in url_secrets(url)
-    }
+    return {secret for url in _proxies(environ).values() for secret in url_secrets(url)}
 
 
 def _masker(secrets: Sequence[str]) -> Callable[[str], str]:

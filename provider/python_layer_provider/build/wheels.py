@@ -157,7 +157,6 @@ class _Wheel:
             place = self._place(info.filename)
             if place is None or info.filename == self._record_path or "__pycache__" in place:
                 # Bytecode holds time and path of its compilation; the runtime's own is made for its own paths.
-                record.drop(info.filename)
                 continue
             member = self._member(info, "/".join(place))
             record.keep(info.filename, member, changed=self._is_script(info.filename))
@@ -291,10 +290,6 @@ class _Record:
     def __init__(self, rows: Iterable[Sequence[str]]) -> None:
         self._hashes = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}  # noqa: PLR2004 (path, hash, size)
         self._rows: list[tuple[str, str, str]] = []
-
-    def drop(self, name: str) -> None:
-        """Forget a file that is not installed."""
-        self._hashes.pop(name, None)
 
     def keep(self, name: str, member: Member, *, changed: bool) -> None:
         """Take over a file's row, under the place where it is now."""
