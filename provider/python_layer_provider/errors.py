@@ -7,6 +7,8 @@ LayerError
 │   ├── LockFileSyntaxError          PYL-LOCK-SYNTAX
 │   ├── LockFileUnsupportedError     PYL-LOCK-UNSUPPORTED
 │   ├── LockFileConflictError        PYL-LOCK-CONFLICT
+│   ├── LockFileTargetError          PYL-LOCK-TARGET
+│   ├── LockFileStaleError           PYL-LOCK-STALE
 │   ├── NotLockedError               PYL-LOCK-INCOMPLETE
 │   ├── UnknownRuntimeError          PYL-RUNTIME-UNKNOWN
 │   ├── UnknownArchitectureError     PYL-ARCHITECTURE-UNKNOWN
@@ -106,6 +108,18 @@ class LockFileConflictError(InputError):
     """Two lines of the lock file pin one distribution to different versions for the target."""
 
     code = "PYL-LOCK-CONFLICT"
+
+
+class LockFileTargetError(InputError):
+    """The lock file, or some pin of it, is not for the target."""
+
+    code = "PYL-LOCK-TARGET"
+
+
+class LockFileStaleError(InputError):
+    """The project has changed since the lock file was made, or a path dependency since the preview."""
+
+    code = "PYL-LOCK-STALE"
 
 
 class NotLockedError(InputError):

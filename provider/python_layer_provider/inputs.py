@@ -131,15 +131,6 @@ def visible(props: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in props.items() if not key.startswith("__")}
 
 
-def package_changes(olds: Mapping[str, str], news: Mapping[str, str]) -> str:
-    """What changes, in a line: `urllib3 2.2.1 -> 2.5.0, + idna 3.11, - six 1.17.0`."""
-    both = sorted(olds.keys() & news.keys())
-    changed = [f"{name} {olds[name]} -> {news[name]}" for name in both if olds[name] != news[name]]
-    added = [f"+ {name} {news[name]}" for name in sorted(news.keys() - olds.keys())]
-    removed = [f"- {name} {olds[name]}" for name in sorted(olds.keys() - news.keys())]
-    return ", ".join([*changed, *added, *removed])
-
-
 def _changed(key: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     old, new = olds.get(key) or None, news.get(key) or None
     if key == "region" and new is None:

@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.utils import NormalizedName
-
-from python_layer_provider.errors import LockFileConflictError, LockFileEmptyError, LockFileSyntaxError, NotLockedError
-from python_layer_provider.lockfile import IndexOptions, Lockfile, Pin
+from python_layer_provider.errors import LockFileEmptyError, LockFileStaleError, NotLockedError
+from python_layer_provider.lockfile import File, IndexOptions, Lockfile, Pin
+from python_layer_provider.lockfile.problem import masked
+from python_layer_provider.runtime_packages import runtime_packages
+from python_layer_provider.selection import admits, select
 from python_layer_provider.target import Target
 
 RECIPE = 1
@@ -32,25 +33,42 @@ class LayerPlan:
     index: IndexOptions = field(default_factory=IndexOptions)
     image: str | None = None
     """The build image that the program names; None for the runtime's own."""
+    omitted: tuple[Pin, ...] = ()
+    """What the runtime has anyway, and the program does not want in the layer."""
+    closed: bool = False
+    """Whether the lock file holds all that there is to install, hashes or none."""
+    base: str | None = None
+    """Where relative paths of pins start; None before path dependencies were looked at."""
 
     @property
     def packages(self) -> dict[str, str]:
-        """What a reviewer sees: name to version, or to what the lock file says where it pins none."""
-        return {pin.name: pin.version or pin.specifier or _without_credentials(pin.url or "*") for pin in self.pins}
+        """What a reviewer sees: name to version, or to what the lock file says where it pins none.
+
+        A path dependency shows the beginning of its digest as well: its contents may change while its version does not.
+        """
+        return {pin.name: _shown_version(pin) for pin in self.pins}
+
+    @property
+    def download_size(self) -> int | None:
+        """Bytes of the files that fit best, where the lock file tells all their sizes."""
+        sizes = [file.size for pin in self.pins for file in pin.files]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(self.pins) else None
 
     @property
     def unlocked(self) -> tuple[Pin, ...]:
-        """The pins that name no version or have no hash."""
-        return tuple(pin for pin in self.pins if not (pin.pinned and pin.hashes))
+        """The pins that leave open which bytes are installed."""
+        return tuple(pin for pin in self.pins if not pin.locked)
 
     @property
     def complete(self) -> bool:
         """Whether the pins are all there is to install, so that pip has nothing to resolve.
 
-        One hash makes a lock file: whoever locks with hashes locks everything. A list without
-        any may be one that a person wrote, and leave out what its distributions need.
+        Tools that resolve write down all. In a requirements file one hash makes a lock file: whoever
+        locks with hashes locks everything. A list without any may be one that a person wrote, and
+        leave out what its distributions need.
         """
-        return any(pin.hashes for pin in self.pins)
+        return self.closed or any(pin.hashes for pin in self.pins)
 
     @property
     def reproducible(self) -> bool:
@@ -58,9 +76,15 @@ class LayerPlan:
         return not self.unlocked
 
     @property
+    def indexes(self) -> tuple[str, ...]:
+        """The indexes that the lock file names for its pins, in their order."""
+        return tuple(dict.fromkeys(pin.index for pin in self.pins if pin.index))
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What the plan's URLs keep secret, see `url_secrets`; the longest first."""
-        urls = [self.index.index_url, *self.index.extra_index_urls, *self.index.find_links, *(p.url for p in self.pins)]
+        index = self.index
+        urls = [index.index_url, *index.extra_index_urls, *index.find_links, *self.indexes, *(p.url for p in self.pins)]
         found = {secret for url in urls if url for secret in url_secrets(url)}
         return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
@@ -86,42 +110,67 @@ class LayerPlan:
             constraints=_pins(data.get("constraints", ())),
             index=IndexOptions(**_tuples(data.get("index", {}))),
             image=data.get("image"),
+            omitted=_pins(data.get("omitted", ())),
+            closed=data.get("closed", False),
+            base=data.get("base"),
         )
 
 
-def make_plan(lockfile: Lockfile, target: Target, *, image: str | None = None, strict: bool = False) -> LayerPlan:
+def make_plan(
+    lockfile: Lockfile,
+    target: Target,
+    *,
+    image: str | None = None,
+    strict: bool = False,
+    omit_runtime_packages: bool = False,
+) -> LayerPlan:
     """Select the pins of a lock file for a target.
 
     Args:
         lockfile: What the lock file says for all targets.
         target: Where the layer runs.
         image: The build image that the program names, if it does.
-        strict: Whether a pin without version or hash is an error.
+        strict: Whether a pin that is not locked is an error, and a lock file older than its project.
+        omit_runtime_packages: Whether what Lambda's runtime has anyway is left out.
 
     Raises:
         LockFileEmptyError: Nothing is pinned for the target.
         LockFileSyntaxError: A marker cannot be evaluated.
+        LockFileTargetError: The lock file is not for the target, or a pin has no file that fits it.
         LockFileConflictError: Two lines pin one distribution differently.
+        LockFileStaleError: `strict`, and the project has changed since the lock file was made.
         NotLockedError: `strict` or the file's own `--require-hashes`, and some pin has no version or no hash.
     """
-    environment = target.marker_environment()
-    constraints = _merged(_selected(lockfile.constraints, environment))
-    pins = _merged([_constrained(pin, constraints) for pin in _selected(lockfile.pins, environment)])
+    omit = runtime_packages(target) if omit_runtime_packages else frozenset()
+    selection = select(lockfile, target, omit)
+    pins, constraints = selection.pins, selection.constraints
     if not pins:
-        raise LockFileEmptyError(
-            f"`{lockfile.label}` pins nothing for {target.runtime} on {target.architecture}",
-            hint="its markers leave out every line; check them, or the runtime",
-            input_name="requirements",
-        )
-    ordered = tuple(pins[name] for name in sorted(pins))
-    plan = LayerPlan(target=target, pins=ordered, index=lockfile.index, image=image)
-    if (strict or lockfile.index.require_hashes) and plan.unlocked:
-        raise NotLockedError(lock_advice(plan), hint=_HOW_TO_LOCK, input_name="requirements")
+        raise _nothing_pinned(lockfile, target, omitted=bool(selection.omitted))
+    if strict and lockfile.stale:
+        raise LockFileStaleError("; ".join(lockfile.stale), hint=lockfile.relock, input_name="requirements")
+    plan = LayerPlan(
+        target=target,
+        pins=tuple(pins[name] for name in sorted(pins)),
+        omitted=tuple(selection.omitted[name] for name in sorted(selection.omitted)),
+        index=lockfile.index,
+        image=image,
+        closed=lockfile.closed,
+    )
+    if (strict and plan.unlocked) or (lockfile.index.require_hashes and not all(pin.hashes for pin in plan.pins)):
+        raise NotLockedError(lock_advice(plan), hint=_how_to_lock(lockfile, plan), input_name="requirements")
     left = tuple(constraints[name] for name in sorted(constraints) if name not in pins or not pins[name].pinned)
     return plan if plan.complete else replace(plan, constraints=left)
 
 
-_HOW_TO_LOCK = "uv pip compile --generate-hashes requirements.in -o requirements.txt"
+def _nothing_pinned(lockfile: Lockfile, target: Target, *, omitted: bool) -> LockFileEmptyError:
+    hint = "its markers leave out every line; check them, or the runtime"
+    if omitted:
+        hint = "the runtime has all of it: no layer is needed, or set omit_runtime_packages=False"
+    return LockFileEmptyError(
+        f"`{lockfile.label}` pins nothing for {target.runtime} on {target.architecture}",
+        hint=hint,
+        input_name="requirements",
+    )
 
 
 def lock_advice(plan: LayerPlan) -> str:
@@ -136,67 +185,33 @@ def lock_advice(plan: LayerPlan) -> str:
 
 def _unlocked_line(pin: Pin) -> str:
     lacks = "has no hash" if pin.pinned else "has no version"
-    return f"`{_shown(pin)}` {lacks}: {pin.where}"
+    return f"`{masked(pin.requirement)}` {lacks}: {pin.where}"
 
 
-def _shown(pin: Pin) -> str:
-    """The requirement for messages."""
-    return replace(pin, url=_without_credentials(pin.url)).requirement if pin.url else pin.requirement
-
-
-def lock_warning(plan: LayerPlan) -> str:
-    """`lock_advice` as a warning, with the command that locks; empty where all is locked."""
+def lock_warnings(lockfile: Lockfile, plan: LayerPlan) -> list[str]:
+    """What a person should know of a lock file and what is planned from it, each with its hint where there is one."""
+    stale = [f"{what}\nhint: {lockfile.relock}" for what in lockfile.stale]
     advice = lock_advice(plan)
-    return f"{advice}\nhint: {_HOW_TO_LOCK}" if advice else ""
+    unlocked = [f"{advice}\nhint: {_how_to_lock(lockfile, plan)}"] if advice else []
+    return [*stale, *unlocked, *lockfile.warnings, *_other_python(lockfile, plan.target)]
+
+
+def _how_to_lock(lockfile: Lockfile, plan: LayerPlan) -> str:
+    if lockfile.closed and all(pin.url for pin in plan.unlocked):
+        # Its tool has locked all that it can.
+        return "end the URL in a whole commit, `@<commit>`, or in the file's hash, `#sha256=…`"
+    return lockfile.relock
+
+
+def _other_python(lockfile: Lockfile, target: Target) -> list[str]:
+    made_for = lockfile.made_for
+    if made_for is None or admits(made_for.specifier, target, made_for.where):
+        return []
+    python = made_for.specifier.removeprefix("==").removesuffix(".*")
+    return [f"`{lockfile.label}` was made for Python {python}, and may lack what Python {target.python} needs"]
 
 
 _SHOWN = 10
-
-
-def _selected(pins: Sequence[Pin], environment: Mapping[str, str]) -> list[Pin]:
-    admitted = {**environment, "extra": ""}
-    return [replace(pin, marker=None) for pin in pins if _admits(pin, admitted)]
-
-
-def _admits(pin: Pin, environment: Mapping[str, str]) -> bool:
-    try:
-        return pin.marker is None or Marker(pin.marker).evaluate(environment)
-    except (UndefinedComparison, UndefinedEnvironmentName) as error:
-        raise LockFileSyntaxError(
-            f"{pin.where}: the marker cannot be evaluated: `{pin.marker}`",
-            detail=str(error),
-            hint="compare with ==, !=, in or not in",
-            input_name="requirements",
-        ) from error
-
-
-def _constrained(pin: Pin, constraints: Mapping[NormalizedName, Pin]) -> Pin:
-    """The pin, with the version that a constraint gives it where it has none itself."""
-    constraint = constraints.get(pin.name)
-    if pin.pinned or constraint is None or not constraint.pinned:
-        return pin
-    hashes = pin.hashes or constraint.hashes
-    return replace(pin, version=constraint.version, specifier=constraint.specifier, url=constraint.url, hashes=hashes)
-
-
-def _merged(pins: Sequence[Pin]) -> dict[NormalizedName, Pin]:
-    """One pin per distribution: pip takes a line that stands twice, and so do we."""
-    merged: dict[NormalizedName, Pin] = {}
-    for pin in pins:
-        other = merged.setdefault(pin.name, pin)
-        if (other.version, other.specifier, other.url) != (pin.version, pin.specifier, pin.url):
-            raise LockFileConflictError(
-                f"`{pin.name}` is asked for twice: `{_shown(other)}` at {other.where} "
-                f"and `{_shown(pin)}` at {pin.where}",
-                hint="keep one of them, or tell them apart with markers",
-                input_name="requirements",
-            )
-        merged[pin.name] = replace(
-            other,
-            hashes=tuple(sorted({*other.hashes, *pin.hashes})),
-            extras=tuple(sorted({*other.extras, *pin.extras})),
-        )
-    return merged
 
 
 def _recipe_1(plan: LayerPlan) -> dict[str, Any]:
@@ -221,7 +236,9 @@ def _recipe_1_pin(pin: Pin, *, resolved: bool) -> dict[str, Any]:
     # Extras only matter while pip resolves: in a complete lock what they bring has a line of its own.
     fields: dict[str, Any] = {
         "name": pin.name,
-        "version": pin.version,
+        # What is at a path is known by its contents; not every format tells the version beside them.
+        "version": None if pin.path else pin.version,
+        "digest": pin.digest,
         "specifier": pin.specifier if not pin.pinned else None,
         "url": _without_credentials(pin.url, query=not pin.hashes) if pin.url else None,
         "hashes": pin.hashes,
@@ -263,4 +280,18 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pins(data: Sequence[Mapping[str, Any]]) -> tuple[Pin, ...]:
-    return tuple(Pin(**{"version": None, **_tuples(pin)}) for pin in data)
+    return tuple(_pin(pin) for pin in data)
+
+
+def _pin(data: Mapping[str, Any]) -> Pin:
+    files = tuple(File(**file) for file in data.get("files", ()))
+    return Pin(**{"version": None, **_tuples(data), "files": files})
+
+
+def _shown_version(pin: Pin) -> str:
+    if pin.path:
+        return f"{pin.version or PurePath(pin.path).name} ({(pin.digest or '')[:_DIGITS]})"
+    return pin.version or pin.specifier or _without_credentials(pin.url or "*")
+
+
+_DIGITS = 8

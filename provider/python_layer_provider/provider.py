@@ -24,9 +24,12 @@ from pulumi.output import Unknown
 
 from python_layer_provider import inputs, publish
 from python_layer_provider.build import build_layer, workspace
+from python_layer_provider.changes import package_changes
 from python_layer_provider.errors import InvalidInputError
+from python_layer_provider.estimate import size_line
 from python_layer_provider.inputs import LayerInputs
 from python_layer_provider.layer_version import region_of_arn
+from python_layer_provider.plan import LayerPlan
 from python_layer_provider.publish import AwsSettings
 from python_layer_provider.rpc import engine_call
 from python_layer_provider.settings import BuildSettings, image_template
@@ -60,6 +63,9 @@ class LayerProvider(ResourceProvider):
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Report all that is wrong with the inputs, the constructor's findings included."""
         found = inputs.failures({key: value for key, value in news.items() if not _unknown(value)})
+        if not found and not _olds and not _unknown(news.get("packages")):
+            count = len(news.get("packages") or {})
+            self._tell(f"{count} package{'' if count == 1 else 's'}", news, once=True)
         return CheckResult(
             inputs.normalised(news), [CheckFailure(failure.input_name, failure.reason) for failure in found]
         )
@@ -69,11 +75,10 @@ class LayerProvider(ResourceProvider):
         olds, news = _olds, _news
         replaces = inputs.replaced_by(olds, news, unknown=_unknown)
         updates = inputs.updated_by(olds, news)
-        with engine_call() as progress:
-            if not _unknown(news.get("packages")):
-                changes = inputs.package_changes(olds.get("packages") or {}, news.get("packages") or {})
-                if changes and replaces:
-                    progress.info(changes)
+        if replaces and not _unknown(news.get("packages")):
+            changes = package_changes(olds.get("packages") or {}, news.get("packages") or {})
+            if changes:
+                self._tell(", ".join(map(str, changes)), news)
         return DiffResult(changes=bool(replaces or updates), replaces=replaces, delete_before_replace=False)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -127,8 +132,22 @@ class LayerProvider(ResourceProvider):
             region = region_of_arn(_id)
             publish.delete_layer_version(_id, self._aws(region, _props.get("profile")))
 
+    def _tell(self, what: str, props: Mapping[str, Any], *, once: bool = False) -> None:
+        """Say a line under the resource, with the layer's size where the lock file lets it be estimated."""
+        plan = props.get(inputs.PLAN)
+        size = size_line(LayerPlan.from_json(plan)) if isinstance(plan, str) else ""
+        with engine_call() as progress:
+            # A layer that is replaced is checked once more, as if it were new.
+            if not (once and progress.urn in _TOLD):
+                progress.info(f"{what} ({size})" if size else what)
+            _TOLD.add(progress.urn)
+
     def _aws(self, region: str | None, profile: str | None) -> AwsSettings:
         return AwsSettings.of(self._config, region=region, profile=profile)
+
+
+# The resources of this run of which something was said.
+_TOLD: set[str] = set()
 
 
 def _unknown(value: Any) -> bool:

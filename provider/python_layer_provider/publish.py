@@ -25,6 +25,7 @@ from python_layer_provider.errors import (
     UnreachableError,
 )
 from python_layer_provider.layer_version import LayerMetadata, LayerVersion, split_arn
+from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT
 from python_layer_provider.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import GetLayerVersionResponseTypeDef, PublishLayerVersionResponseTypeDef
 
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-DIRECT_UPLOAD_LIMIT = 50 * 1024 * 1024
-"""Bytes that a zip may have to go with the request itself."""
 ATTEMPTS = 5
 """How often a call is tried while AWS throttles or fails."""
 

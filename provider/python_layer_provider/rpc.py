@@ -32,7 +32,8 @@ class EngineProgress(Progress):
 
     def __init__(self, urn: str) -> None:
         super().__init__()
-        self._urn = urn
+        self.urn = urn
+        """The resource's; empty where it cannot be found."""
         self._last = 0.0
 
     def step(self, message: str) -> None:
@@ -58,7 +59,7 @@ class EngineProgress(Progress):
         try:
             if stub:
                 level = engine_pb2.LogSeverity.Value(severity)
-                stub.Log(engine_pb2.LogRequest(severity=level, message=message, urn=self._urn, ephemeral=ephemeral))
+                stub.Log(engine_pb2.LogRequest(severity=level, message=message, urn=self.urn, ephemeral=ephemeral))
                 return
         except RpcError:
             # The engine is gone, or ends: nobody reads it any more.

@@ -18,15 +18,12 @@ from python_layer_provider.errors import (
     WrongArchitectureError,
     WrongPythonError,
 )
+from python_layer_provider.limits import FILES_LIMIT, UNZIPPED_LIMIT
+from python_layer_provider.runtime_packages import is_moving
 from python_layer_provider.target import ARCHITECTURES, Target
 from python_layer_provider.tree import Member
 
-# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-UNZIPPED_LIMIT = 250 * 1024 * 1024
-"""Bytes that a function and all its layers may have, unzipped."""
-FILES_LIMIT = 65_535
-"""Entries of a zip without Zip64, which Lambda is not documented to read."""
-
+_FROM_ABOVE = frozenset({"<", "<=", "==", "===", "~="})
 _ELF = b"\x7fELF"
 # Sizes past the limit are still added up, to tell what to leave out; this bounds a stream without end.
 _GIVE_UP = 16 * UNZIPPED_LIMIT
@@ -37,6 +34,8 @@ class Verification:
     """What was found in a tree; complete once `checked` is exhausted."""
 
     target: Target
+    omitted: Collection[NormalizedName] = ()
+    """What is left to the runtime."""
     packages: dict[NormalizedName, str] = field(default_factory=dict)
     """The installed distributions: name to version."""
     unpacked_size: int = 0
@@ -70,16 +69,33 @@ class Verification:
             raise _too_large(self.unpacked_size, self._sizes)
 
     def missing(self) -> list[str]:
-        """Requirements of the installed distributions that are not installed themselves, as sentences."""
+        """Requirements of the installed distributions that neither the layer nor the runtime has, as sentences."""
+        there = {*self.packages, *self.omitted}
         return sorted(
-            f"`{name}` needs `{needed}`"
-            for name, lines in self._requires.items()
-            for needed in map(self._needed, lines)
-            if needed and canonicalize_name(needed) not in self.packages
+            f"`{name}` needs `{needed.name}`"
+            for name, needed in self._needs()
+            if canonicalize_name(needed.name) not in there
         )
 
-    def _needed(self, line: str) -> str | None:
-        """The distribution that a requirement needs on the target, if it does."""
+    def bounded(self) -> list[str]:
+        """Requirements that a distribution left to the runtime may outgrow, as sentences."""
+        return sorted(
+            f"`{name}` needs `{needed.name}{needed.specifier}`"
+            for name, needed in self._needs()
+            if canonicalize_name(needed.name) in self.omitted
+            and is_moving(canonicalize_name(needed.name))
+            and any(part.operator in _FROM_ABOVE for part in needed.specifier)
+        )
+
+    def _needs(self) -> Iterator[tuple[NormalizedName, Requirement]]:
+        for name, lines in self._requires.items():
+            for line in lines:
+                needed = self._needed(line)
+                if needed:
+                    yield name, needed
+
+    def _needed(self, line: str) -> Requirement | None:
+        """A requirement, where it counts for the target."""
         environment: dict[str, str] = {**self.target.marker_environment(), "extra": ""}
         try:
             requirement = Requirement(line)
@@ -87,7 +103,7 @@ class Verification:
         except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
             # Old sdists carry requirements that no longer parse (PEP 508); pip with --no-deps does not mind either.
             return None
-        return requirement.name if admitted else None
+        return requirement if admitted else None
 
     def _count(self, member: Member) -> None:
         self.files += 1

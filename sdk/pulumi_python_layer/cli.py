@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from python_layer_provider.build import Built, build_layer, workspace
+from python_layer_provider.changes import package_changes
 from python_layer_provider.contents import Contents, read_contents
 from python_layer_provider.errors import (
     ArchiveError,
@@ -29,13 +30,14 @@ from python_layer_provider.errors import (
     LayerError,
     TreeError,
 )
+from python_layer_provider.estimate import estimated_size, size_line
+from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT, UNZIPPED_LIMIT
 from python_layer_provider.lockfile import read_lockfile
-from python_layer_provider.plan import LayerPlan, lock_warning, make_plan
+from python_layer_provider.plan import LayerPlan
+from python_layer_provider.planning import plan_layer
 from python_layer_provider.progress import Progress
-from python_layer_provider.publish import DIRECT_UPLOAD_LIMIT
 from python_layer_provider.settings import DEFAULT_TIMEOUT, IMAGE_VARIABLE, BuildSettings, image_template
 from python_layer_provider.target import ARCHITECTURES, DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, RUNTIMES, Target
-from python_layer_provider.verify import UNZIPPED_LIMIT
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -70,11 +72,31 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
 
+_requirements = click.option(
+    "-r",
+    "--requirements",
+    required=True,
+    metavar="PATH",
+    help="The lock file, a folder that holds one, or a member of a uv workspace.",
+)
+
+
 def _planning(command: _Command) -> _Command:
     """The options that say what goes into a layer."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--strict", is_flag=True, help="Refuse requirements without version or hash."),
+        click.option("--strict", is_flag=True, help="Refuse what is not locked, and a lock older than its project."),
+        click.option(
+            "--omit-runtime-packages", is_flag=True, help="Leave out boto3 and what else Lambda's runtime has anyway."
+        ),
+        click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of the project; repeatable."),
+        click.option(
+            "--group",
+            "groups",
+            multiple=True,
+            metavar="NAME",
+            help="A dependency group, Pipfile: category; repeatable.",
+        ),
         click.option(
             "--architecture",
             default=DEFAULT_ARCHITECTURE,
@@ -88,13 +110,6 @@ def _planning(command: _Command) -> _Command:
             show_default=True,
             metavar=f"{RUNTIMES[0]}…{RUNTIMES[-1]}",
             help="Lambda's runtime.",
-        ),
-        click.option(
-            "-r",
-            "--requirements",
-            required=True,
-            metavar="PATH",
-            help="The lock file, or a folder that holds one.",
         ),
     ):
         command = option(command)
@@ -120,32 +135,33 @@ def _clean(command: _Command) -> _Command:
 
 @main.command()
 @_planning
+@_requirements
+@click.option("--against", metavar="PATH", help="Show what changes from this lock file.")
 @_clean
-def plan(*, requirements: str, runtime: str, architecture: str, strict: bool, as_json: bool) -> None:
+def plan(*, requirements: str, against: str | None, as_json: bool, **options: Any) -> None:
     """Show what a layer will hold; needs no container engine and no network."""
-    made = _plan(requirements, runtime, architecture, strict=strict)
-    if as_json:
-        _print_json(
-            {
-                "content_hash": made.content_hash(),
-                "runtime": runtime,
-                "architecture": architecture,
-                "locked": made.reproducible,
-                "packages": made.packages,
-            }
-        )
-        return
-    table = Table(title=f"{len(made.pins)} packages for {runtime} on {architecture}", title_justify="left")
-    table.add_column("package")
-    table.add_column("version")
-    table.add_column("hashes", justify="right")
-    for pin in made.pins:
-        table.add_row(pin.name, made.packages[pin.name], str(len(pin.hashes) or "none"))
-    Console().print(table, f"content hash {made.content_hash()}", soft_wrap=True, highlight=False)
+    made = _plan(requirements, **options)
+    if against is not None:
+        _show_changes(_plan(against, **options, warn=False), made, as_json=as_json)
+    elif as_json:
+        _print_json(_planned(made))
+    else:
+        _show_plan(made)
 
 
 @main.command()
 @_planning
+@click.argument("old")
+@click.argument("new")
+@_clean
+def diff(*, old: str, new: str, as_json: bool, **options: Any) -> None:
+    """Show what changes in a layer from one lock file to another, whatever their formats."""
+    _show_changes(_plan(old, **options, warn=False), _plan(new, **options), as_json=as_json)
+
+
+@main.command()
+@_planning
+@_requirements
 @click.option(
     "-o",
     "--output",
@@ -163,20 +179,18 @@ def plan(*, requirements: str, runtime: str, architecture: str, strict: bool, as
 @click.option("--timeout", type=float, default=DEFAULT_TIMEOUT, show_default=True, help="Seconds.")
 @click.option("--no-cache", is_flag=True, help="Assemble again, even if this machine has built the same layer.")
 @_clean
-def build(  # noqa: PLR0913 (a command has as many options as it has)
+def build(
     *,
     requirements: str,
-    runtime: str,
-    architecture: str,
-    strict: bool,
     as_json: bool,
     output: Path,
     image: str | None,
     timeout: float,
     no_cache: bool,
+    **options: Any,
 ) -> None:
     """Build a layer's zip, as an update of the stack would."""
-    made = _plan(requirements, runtime, architecture, strict=strict)
+    made = _plan(requirements, **options)
     images = image_template(image, os.environ)
     settings = BuildSettings(image_template=images, timeout=timeout, use_cache=not no_cache)
     with workspace() as folder, _shown() as progress:
@@ -217,13 +231,76 @@ def inspect(*, archive: Path, as_json: bool) -> None:
     console.print(packages, files, *_limits(contents), sep="\n", highlight=False)
 
 
-def _plan(requirements: str, runtime: str, architecture: str, *, strict: bool) -> LayerPlan:
+def _plan(
+    requirements: str,
+    *,
+    runtime: str,
+    architecture: str,
+    groups: Sequence[str],
+    extras: Sequence[str],
+    strict: bool,
+    omit_runtime_packages: bool,
+    warn: bool = True,
+) -> LayerPlan:
     target = Target.of(runtime, architecture)
-    lockfile = read_lockfile(requirements, base=Path.cwd(), environ=os.environ)
-    made = make_plan(lockfile, target, strict=strict)
-    if warning := lock_warning(made):
+    base = Path.cwd()
+    lockfile = read_lockfile(requirements, base=base, environ=os.environ, groups=groups, extras=extras)
+    planned = plan_layer(lockfile, target, base=base, strict=strict, omit_runtime_packages=omit_runtime_packages)
+    for warning in planned.warnings if warn else ():
         _warn(warning)
-    return made
+    return planned.plan
+
+
+def _show_plan(made: LayerPlan) -> None:
+    target = made.target
+    title = f"{len(made.pins)} packages for {target.runtime} on {target.architecture}"
+    table = Table("package", "version", "from", title=title, title_justify="left")
+    sizes = {pin.name: file.size for pin in made.pins for file in pin.files if file.size is not None}
+    # Requirements files, Poetry and pipenv tell none.
+    for heading in ("size", "hashes") if sizes else ("hashes",):
+        table.add_column(heading, justify="right")
+    for pin in made.pins:
+        size = [_mb(sizes[pin.name]) if pin.name in sizes else ""] if sizes else []
+        table.add_row(pin.name, made.packages[pin.name], pin.origin, *size, str(len(pin.hashes) or "none"))
+    omitted = ", ".join(f"{pin.name} {pin.version or ''}".strip() for pin in made.omitted)
+    lines = [size_line(made), f"left to the runtime: {omitted}" if omitted else ""]
+    Console().print(
+        table,
+        *filter(None, lines),
+        f"content hash {made.content_hash()}",
+        sep="\n",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _planned(made: LayerPlan) -> dict[str, Any]:
+    return {
+        "content_hash": made.content_hash(),
+        "runtime": made.target.runtime,
+        "architecture": made.target.architecture,
+        "locked": made.reproducible,
+        "packages": made.packages,
+        "omitted": {pin.name: pin.version for pin in made.omitted},
+        "estimated_size": estimated_size(made),
+    }
+
+
+def _show_changes(old: LayerPlan, new: LayerPlan, *, as_json: bool) -> None:
+    changes = package_changes(old.packages, new.packages)
+    same = old.content_hash() == new.content_hash()
+    if as_json:
+        packages = {change.name: {"old": change.old, "new": change.new} for change in changes}
+        _print_json({"same": same, "packages": packages})
+        return
+    if not changes:
+        click.echo("no change" if same else "the same packages with other files: the layer is published anew")
+        return
+    table = Table("", "package", "old", "new")
+    for change in changes:
+        sign = "+" if change.old is None else "-" if change.new is None else "~"
+        table.add_row(sign, change.name, change.old or "", change.new or "")
+    Console().print(table, highlight=False)
 
 
 class _Terminal(Progress):

@@ -20,7 +20,8 @@ from python_layer_provider.errors import InputError
 from python_layer_provider.inputs import Failure
 from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.lockfile.problem import masked
-from python_layer_provider.plan import LayerPlan, lock_warning, make_plan
+from python_layer_provider.plan import LayerPlan
+from python_layer_provider.planning import plan_layer
 from python_layer_provider.provider import LayerProvider
 from python_layer_provider.publish import region_of
 from python_layer_provider.settings import DEFAULT_TIMEOUT
@@ -114,6 +115,9 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         requirements: pulumi.Input[str | os.PathLike[str] | Sequence[pulumi.Input[str]]],
         runtime: pulumi.Input[str] = DEFAULT_RUNTIME,
         architecture: pulumi.Input[str] = DEFAULT_ARCHITECTURE,
+        groups: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        extras: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        omit_runtime_packages: bool = False,
         strict: bool = False,
         layer_name: pulumi.Input[str] | None = None,
         description: pulumi.Input[str] | None = None,
@@ -131,11 +135,17 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         Args:
             resource_name: The resource's name in the stack.
             opts: Pulumi's options.
-            requirements: A lock file, a folder that holds one, or a list of pins such as
+            requirements: A lock file (`uv.lock`, `poetry.lock`, `Pipfile.lock`, `pylock.toml`, `requirements.txt`), a
+                folder that holds one, a member of a uv workspace, or a list of pins such as
                 `["requests==2.32.3"]`. Paths are relative to the program's folder.
             runtime: Lambda's identifier of the runtime. Defaults to `python3.13`.
             architecture: `x86_64` or `arm64`. Defaults to `x86_64`.
-            strict: Whether a requirement without version or hash is an error instead of a warning.
+            groups: Dependency groups (Pipfile: categories) to install beside the main one. Defaults to none:
+                development groups stay out.
+            extras: Extras of the project to install. Defaults to none.
+            omit_runtime_packages: Whether boto3 and what comes with it, which Lambda's runtime has anyway, stays out.
+            strict: Whether a requirement that is not locked is an error instead of a warning, and a lock file that is
+                older than its project.
             layer_name: Defaults to `<project>-<stack>-<resource_name>`.
             description: Shown in the console; at most 256 characters.
             license_info: An SPDX identifier, a URL or the licence's text; at most 512 characters.
@@ -151,7 +161,15 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         in preview; see the errors below `InputError`.
         """
         how = build or Build()
-        selected = {"requirements": requirements, "runtime": runtime, "architecture": architecture, "strict": strict}
+        selected = {
+            "requirements": requirements,
+            "runtime": runtime,
+            "architecture": architecture,
+            "groups": groups or [],
+            "extras": extras or [],
+            "omit_runtime_packages": omit_runtime_packages,
+            "strict": strict,
+        }
         # At once where that is possible: findings are told for all layers of a program together.
         select = partial(_select, base=Path.cwd())
         known = None if _is_output(selected) else select(selected)
@@ -162,6 +180,8 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "requirements": pulumi.Output.from_input(requirements).apply(_shown),
             "runtime": runtime,
             "architecture": architecture,
+            "groups": groups,
+            "extras": extras,
             "layer_name": layer_name or _default_name(resource_name),
             "description": description,
             "license_info": license_info,
@@ -208,8 +228,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         return layer
 
     def _warn(self, found: _Selection) -> None:
-        warning = lock_warning(found.plan) if found.plan else ""
-        if warning:
+        for warning in found.warnings:
             pulumi.log.warn(warning, self)
 
 
@@ -219,16 +238,25 @@ class _Selection:
 
     plan: LayerPlan | None
     failures: Sequence[Failure] = ()
+    warnings: Sequence[str] = ()
 
 
 def _select(given: Mapping[str, Any], *, base: Path) -> _Selection:
     found: list[Failure] = []
     target = _collect(found, lambda: Target.of(given["runtime"], given["architecture"]))
-    lockfile = _collect(found, lambda: read_lockfile(given["requirements"], base=base, environ=os.environ))
+    lockfile = _collect(
+        found,
+        lambda: read_lockfile(
+            given["requirements"], base=base, environ=os.environ, groups=given["groups"], extras=given["extras"]
+        ),
+    )
     if not target or not lockfile:
         return _Selection(plan=None, failures=found)
-    plan = _collect(found, lambda: make_plan(lockfile, target, strict=given["strict"]))
-    return _Selection(plan=plan, failures=found)
+    options = {key: given[key] for key in ("strict", "omit_runtime_packages")}
+    planned = _collect(found, lambda: plan_layer(lockfile, target, base=base, **options))
+    if not planned:
+        return _Selection(plan=None, failures=found, warnings=lockfile.warnings)
+    return _Selection(plan=planned.plan, warnings=planned.warnings)
 
 
 def _collect(found: list[Failure], make: Callable[[], _T]) -> _T | None:

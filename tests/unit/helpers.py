@@ -7,7 +7,7 @@ import hashlib
 import io
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,47 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from python_layer_provider.archive import LayerArchive, Zip
+from python_layer_provider.errors import LockFileNotFoundError
 from python_layer_provider.layer_version import LayerMetadata
 from python_layer_provider.lockfile import Lockfile, Pin
+from python_layer_provider.lockfile.source import Source
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.publish import AwsSettings
+from python_layer_provider.selection import select
 from python_layer_provider.target import Target
 from python_layer_provider.tree import Deflated, Member
 
 TARGET = Target.of("python3.13", "x86_64")
 HASH = f"sha256:{'0' * 64}"
 OTHER_HASH = f"sha256:{'1' * 64}"
+A_UV_LOCK = f"""
+version = 1
+
+[[package]]
+name = "app"
+version = "0"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "boto3" }}, {{ name = "idna" }}]
+optional-dependencies = {{ fast = [{{ name = "six" }}] }}
+dev-dependencies = {{ dev = [{{ name = "attrs" }}] }}
+metadata = {{ requires-dist = [{{ name = "boto3" }}, {{ name = "idna" }}] }}
+
+[[package]]
+name = "idna"
+version = "3.11"
+source = {{ registry = "https://index.example/simple" }}
+wheels = [{{ url = "https://files.example/idna-3.11-py3-none-any.whl", hash = "{HASH}", size = 20000000 }}]
+""" + "".join(
+    f"""
+[[package]]
+name = "{name}"
+version = "1"
+source = {{ registry = "https://index.example/simple" }}
+sdist = {{ url = "https://files.example/{name}-1.tar.gz", hash = "{HASH}", size = 1000000 }}
+"""
+    for name in ("attrs", "boto3", "six")
+)
+"""The lock file of a project that needs boto3 and idna, six for its extra `fast`, and attrs for its group `dev`."""
 ARN = "arn:aws:lambda:eu-west-1:123456789012:layer:deps:3"
 METADATA = LayerMetadata(
     layer_name="deps",
@@ -49,6 +80,24 @@ def a_plan(*pins: Pin, target: Target = TARGET, **others: Any) -> LayerPlan:
 def a_lockfile(*pins: Pin, **others: Any) -> Lockfile:
     """A lock file of these pins."""
     return Lockfile(label="requirements.txt", pins=pins, **others)
+
+
+def a_source(
+    text: str, label: str = "requirements.txt", files: Mapping[str, str] | None = None, **others: Any
+) -> Source:
+    """A lock file's text, beside these files: path to text."""
+
+    def read(path: str) -> str:
+        if files is None or path not in files:
+            raise LockFileNotFoundError(f"no such file: `{path}`", input_name="requirements")
+        return files[path]
+
+    return Source(label=label, text=text, read=read, **{"environ": {}, **others})
+
+
+def chosen(lockfile: Lockfile, target: Target = TARGET) -> dict[str, str | None]:
+    """What a lock file selects for a target: name to version."""
+    return {name: pin.version for name, pin in select(lockfile, target).pins.items()}
 
 
 def a_member(

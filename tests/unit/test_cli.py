@@ -13,7 +13,7 @@ from python_layer_provider.build.cache import store
 from python_layer_provider.errors import LayerError
 from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.plan import make_plan
-from tests.unit.helpers import HASH, TARGET, an_archive
+from tests.unit.helpers import A_UV_LOCK, HASH, OTHER_HASH, TARGET, an_archive
 
 LOCK = f"idna==3.11 --hash={HASH}\nsix==1.17.0 --hash={HASH}\n"
 
@@ -103,7 +103,94 @@ def test_every_kind_of_error_has_an_exit_code_above_1() -> None:
     assert min(EXIT_CODES.values()) == 2
 
 
-@pytest.mark.parametrize("command", [(), ("plan",), ("build",), ("inspect",)])
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    path = tmp_path / "older.txt"
+    path.write_text(f"idna==3.10 --hash={HASH}\ntyping-extensions==4.1 --hash={HASH}\n")
+    return path
+
+
+def cells(table: str) -> list[list[str]]:
+    """The rows of a table that was printed."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if line.startswith("│")]
+
+
+@pytest.mark.parametrize("command", ["diff", "plan"])
+def test_what_changes_from_one_lock_file_to_another_is_a_table(lock: Path, older: Path, command: str) -> None:
+    arguments = (older, lock) if command == "diff" else ("-r", lock, "--against", older)
+    result = run(command, *arguments)
+    assert result.exit_code == 0
+    assert cells(result.stdout) == [
+        ["~", "idna", "3.10", "3.11"],
+        ["+", "six", "", "1.17.0"],
+        ["-", "typing-extensions", "4.1", ""],
+    ]
+
+
+def test_what_changes_is_told_as_json(lock: Path, older: Path) -> None:
+    assert json.loads(run("diff", older, lock, "--json").stdout) == {
+        "same": False,
+        "packages": {
+            "idna": {"old": "3.10", "new": "3.11"},
+            "six": {"old": None, "new": "1.17.0"},
+            "typing-extensions": {"old": "4.1", "new": None},
+        },
+    }
+
+
+def test_the_same_lock_file_is_no_change(lock: Path) -> None:
+    assert run("diff", lock, lock).stdout == "no change\n"
+
+
+def test_the_same_packages_of_other_files_are_told_to_be_published_anew(lock: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text(LOCK.replace(HASH, OTHER_HASH))
+    result = run("diff", lock, tmp_path / "other.txt")
+    assert result.stdout == "the same packages with other files: the layer is published anew\n"
+
+
+def test_only_the_newer_lock_file_is_warned_about(lock: Path, older: Path) -> None:
+    older.write_text("idna\n")
+    assert run("diff", older, lock).stderr == ""
+    assert "1 of 1 requirements are not locked" in run("diff", lock, older).stderr
+
+
+@pytest.fixture
+def uv_lock(tmp_path: Path) -> Path:
+    path = tmp_path / "uv.lock"
+    path.write_text(A_UV_LOCK)
+    return path
+
+
+def test_plan_shows_where_packages_come_from_and_what_they_weigh(uv_lock: Path) -> None:
+    result = run("plan", "-r", uv_lock)
+    assert cells(result.stdout) == [["boto3", "1", "sdist", "1.0 MB", "1"], ["idna", "3.11", "wheel", "20.0 MB", "1"]]
+    assert "about 69 MB of 262 MB unzipped" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "packages"),
+    [
+        (("--group", "dev"), {"attrs", "boto3", "idna"}),
+        (("--extra", "fast"), {"boto3", "idna", "six"}),
+        (("--omit-runtime-packages",), {"idna"}),
+    ],
+)
+def test_options_select_what_is_installed(uv_lock: Path, option: tuple[str, ...], packages: set[str]) -> None:
+    assert set(json.loads(run("plan", "-r", uv_lock, *option, "--json").stdout)["packages"]) == packages
+
+
+def test_what_is_left_to_the_runtime_is_shown(uv_lock: Path) -> None:
+    assert "left to the runtime: boto3 1\n" in run("plan", "-r", uv_lock, "--omit-runtime-packages").stdout
+
+
+def test_an_unknown_group_is_told_with_those_there_are(uv_lock: Path) -> None:
+    result = run("plan", "-r", uv_lock, "--group", "docs")
+    assert result.exit_code == 2
+    assert "no `docs` in the groups of" in result.stderr
+    assert "has `dev`" in result.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("plan",), ("diff",), ("build",), ("inspect",)])
 def test_help_is_there_for_every_command(command: tuple[str, ...]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0

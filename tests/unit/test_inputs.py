@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from python_layer_provider import inputs, plan
 from python_layer_provider.errors import LockFileSyntaxError, UnknownRuntimeError
@@ -12,7 +10,6 @@ from python_layer_provider.inputs import (
     LayerInputs,
     failure,
     failures,
-    package_changes,
     problems,
     replaced_by,
     updated_by,
@@ -281,27 +278,3 @@ def test_a_state_of_a_later_release_is_compared_by_what_both_understand(*, same:
 )
 def test_retention_and_profile_update(old: dict[str, Any], new: dict[str, Any], updates: list[str]) -> None:
     assert updated_by(old, new) == updates
-
-
-# What a reviewer reads.
-
-
-def test_package_changes_name_versions_then_additions_then_removals() -> None:
-    olds = {"urllib3": "2.2.1", "six": "1.17.0", "idna": "3.10", "certifi": "2025"}
-    news = {"urllib3": "2.5.0", "idna": "3.11", "certifi": "2025", "attrs": "25"}
-    assert package_changes(olds, news) == "idna 3.10 -> 3.11, urllib3 2.2.1 -> 2.5.0, + attrs 25, - six 1.17.0"
-
-
-PACKAGES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"))
-
-
-@given(PACKAGES, PACKAGES)
-def test_package_changes_are_empty_if_and_only_if_nothing_changes(olds: dict[str, str], news: dict[str, str]) -> None:
-    assert (package_changes(olds, news) == "") is (olds == news)
-
-
-@given(PACKAGES, PACKAGES)
-def test_package_changes_name_each_change_once(olds: dict[str, str], news: dict[str, str]) -> None:
-    changes = package_changes(olds, news)
-    count = len({name for name, _ in olds.items() ^ news.items()})
-    assert len(changes.split(", ") if changes else []) == count

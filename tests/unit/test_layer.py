@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pulumi.runtime.rpc import is_rpc_secret, unwrap_rpc_secret
 from pulumi_python_layer import Build, PythonLayer
 from python_layer_provider import inputs
 from python_layer_provider.plan import LayerPlan
-from tests.unit.helpers import ARN, HASH
+from tests.unit.helpers import A_UV_LOCK, ARN, HASH
 
 TOKEN = "pulumi-python:dynamic/python_layer:PythonLayer"
 LOCKED = f"idna==3.11 --hash={HASH}\n"
@@ -278,6 +279,64 @@ def test_a_good_layer_has_no_problems() -> None:
     assert reasons(declared()) == []
 
 
+# Lock files of projects.
+
+
+@pytest.fixture
+def uv_lock(lock: Path) -> Path:
+    """The program's folder, with the lock file of a project."""
+    lock.unlink()
+    path = lock.with_name("uv.lock")
+    path.write_text(A_UV_LOCK)
+    return path
+
+
+@pytest.mark.usefixtures("uv_lock")
+@pytest.mark.parametrize(
+    ("given", "packages"),
+    [
+        ({}, {"boto3", "idna"}),
+        ({"groups": ["dev"]}, {"attrs", "boto3", "idna"}),
+        ({"extras": ["fast"]}, {"boto3", "idna", "six"}),
+        ({"omit_runtime_packages": True}, {"idna"}),
+    ],
+)
+def test_the_program_selects_what_is_installed(given: dict[str, Any], packages: set[str]) -> None:
+    props = declared(requirements=".", **given)
+    assert set(props["packages"]) == packages
+    assert reasons(props) == []
+
+
+@pytest.mark.usefixtures("uv_lock")
+def test_groups_may_be_known_later() -> None:
+    assert set(declared(requirements=".", groups=pulumi.Output.from_input(["dev"]))["packages"]) >= {"attrs"}
+    assert isinstance(declared(requirements=".", groups=unknown(), preview=True)["packages"], Unknown)
+
+
+@pytest.mark.usefixtures("uv_lock")
+@pytest.mark.parametrize(("what", "known"), [("groups", "dev"), ("extras", "fast")])
+def test_an_unknown_name_is_a_problem_of_its_input_that_lists_the_known_ones(what: str, known: str) -> None:
+    asked: dict[str, Any] = {what: ["none"]}
+    (failure,) = inputs.failures(declared(requirements=".", **asked))
+    assert failure.input_name == what
+    assert f"no `none` in the {what} of `uv.lock`, which has `{known}`" in failure.reason
+
+
+def test_the_contents_of_a_path_dependency_are_in_packages_and_hash(lock: Path) -> None:
+    project = lock.parent / "lib"
+    project.mkdir()
+    (project / "pyproject.toml").write_text('[project]\nname = "lib"\nversion = "1.0"\n')
+    lock.write_text("./lib\n")
+    before = declared()
+    (project / "lib.py").write_text("VALUE = 1\n")
+    after = declared()
+    for props in (before, after):
+        assert re.fullmatch(r"1\.0 \([0-9a-f]{8}\)", props["packages"]["lib"])
+        assert str(lock.parent) not in str(inputs.visible(props))
+    assert before["packages"] != after["packages"]
+    assert before["content_hash"] != after["content_hash"]
+
+
 # Warnings.
 
 
@@ -342,3 +401,13 @@ def test_a_version_that_exists_is_looked_up_by_its_arn(cls: type[PythonLayer]) -
     (seen,) = run(lambda: layers.append(cls.get("theirs", ARN))).seen
     assert (seen.typ, seen.resource_id) == (TOKEN, ARN)
     assert all(isinstance(getattr(layers[0], name), pulumi.Output) for name in PythonLayer.__annotations__)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_lock_file_older_than_its_project_is_a_warning_or_strictly_a_problem(
+    uv_lock: Path, caplog: pytest.LogCaptureFixture, *, strict: bool
+) -> None:
+    (uv_lock.parent / "pyproject.toml").write_text('[project]\nname = "app"\nversion = "0"\ndependencies = ["flask"]\n')
+    found = reasons(declared(requirements=".", region="eu-west-1", strict=strict))
+    assert any("[PYL-LOCK-STALE]" in reason for reason in found) is strict
+    assert ("changed since" in "".join(warnings(caplog))) is not strict

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,13 @@ from python_layer_provider.errors import (
     HashMismatchError,
     ImageMismatchError,
     InstallError,
+    LockFileStaleError,
     PipFailedError,
     SdistBuildError,
     VersionNotFoundError,
 )
-from python_layer_provider.lockfile import IndexOptions
+from python_layer_provider.local import with_digests
+from python_layer_provider.lockfile import IndexOptions, Pin
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.progress import Progress
 from python_layer_provider.target import Target
@@ -33,11 +36,13 @@ class FakeContainer:
     def __init__(self, code: int | None = 0, output: str = "", on_run: Callable[[], None] = lambda: None) -> None:
         self.code, self.output, self.on_run = code, output, on_run
         self.files: dict[str, str] = {}
+        self.executable: set[str] = set()
         self.commands: list[list[str]] = []
         self.environment: dict[str, str] = {}
 
-    def put(self, folder: str, files: Mapping[str, bytes]) -> None:
+    def put(self, folder: str, files: Mapping[str, bytes], executable: Collection[str] = ()) -> None:
         self.files.update({f"{folder}/{name}": content.decode() for name, content in files.items()})
+        self.executable.update(f"{folder}/{name}" for name in executable)
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None]) -> int | None:
         self.commands.append(list(command))
@@ -259,6 +264,11 @@ def test_a_failure_quotes_the_last_lines() -> None:
     assert detail.splitlines() == [f"line {n}" for n in range(985, 1000)]
 
 
+def test_a_build_that_looks_for_tags_is_told_how_to_do_without() -> None:
+    error = failure(f"LookupError: setuptools-scm was unable to detect version for /layer-in\n{BUILD}")
+    assert error.hint.startswith("git's tags do not travel: set `fallback_version` below [tool.setuptools_scm]")
+
+
 def test_an_image_without_the_targets_python_is_told_as_such() -> None:
     with pytest.raises(ImageMismatchError, match=r"The build image has no `python3\.13`"):
         ran(a_plan(), FakeContainer(127, "sh: exec: python3.13: not found"))
@@ -280,3 +290,82 @@ def test_the_second_run_does_not_happen_after_the_first_failed() -> None:
     with pytest.raises(PipFailedError):
         ran(a_plan(a_pin(), LOOSE), box)
     assert len(box.commands) == 1
+
+
+# What is at a path.
+
+
+def a_local_plan(folder: Path, *pins: Pin) -> LayerPlan:
+    """A plan whose pins are at paths below a folder."""
+    return with_digests(a_plan(*pins), folder)
+
+
+def a_project(folder: Path) -> None:
+    (folder / "lib").mkdir()
+    (folder / "lib/pyproject.toml").write_text("")
+    (folder / "lib/run.sh").write_text("")
+    (folder / "lib/run.sh").chmod(0o755)
+
+
+def test_what_is_at_a_path_travels_and_is_named_by_where_it_arrives(tmp_path: Path) -> None:
+    a_project(tmp_path)
+    box = ran(a_local_plan(tmp_path, a_pin("my-lib", None, path="lib", extras=("x",), hashes=())))
+    assert box.files["/layer-in/requirements.txt"] == "my-lib[x] @ file:///layer-in/path-dependencies/my-lib\n"
+    assert {path for path in box.files if "path-dep" in path} == {
+        "/layer-in/path-dependencies/my-lib/pyproject.toml",
+        "/layer-in/path-dependencies/my-lib/run.sh",
+    }
+    assert box.executable == {"/layer-in/path-dependencies/my-lib/run.sh"}
+
+
+def test_a_wheel_with_hashes_is_checked_by_pip_too(tmp_path: Path) -> None:
+    name = "x-1.0+cpu-py3-none-any.whl"
+    (tmp_path / name).write_bytes(b"PK")
+    sha256 = f"sha256:{hashlib.sha256(b'PK').hexdigest()}"
+    box = ran(a_local_plan(tmp_path, a_pin("x", "1.0+cpu", specifier="", path=name, hashes=(sha256,))))
+    url = "file:///layer-in/path-dependencies/x/x-1.0%2Bcpu-py3-none-any.whl"
+    assert box.files["/layer-in/locked.txt"] == f"x @ {url} --hash={sha256}\n"
+    assert box.files[f"/layer-in/path-dependencies/x/{name}"] == "PK"
+
+
+def test_a_version_that_the_lock_file_knows_is_there_for_builds_that_look_for_tags(tmp_path: Path) -> None:
+    a_project(tmp_path)
+    at = "/layer-in/path-dependencies/my-lib/PKG-INFO"
+    assert at not in ran(a_local_plan(tmp_path, a_pin("my-lib", None, path="lib", hashes=()))).files
+    box = ran(a_local_plan(tmp_path, a_pin("my-lib", "1.5", path="lib", hashes=())))
+    assert box.files[at] == "Metadata-Version: 2.1\nName: my-lib\nVersion: 1.5\n"
+    (tmp_path / "lib/PKG-INFO").write_text("Version: 1.4")
+    box = ran(a_local_plan(tmp_path, a_pin("my-lib", "1.5", path="lib", hashes=())))
+    assert box.files[at] == "Version: 1.4"
+
+
+def test_nothing_is_installed_of_what_has_changed_since_the_preview(tmp_path: Path) -> None:
+    a_project(tmp_path)
+    plan = a_local_plan(tmp_path, a_pin("my-lib", None, path="lib", hashes=()))
+    (tmp_path / "lib/new.py").write_text("")
+    box = FakeContainer()
+    with pytest.raises(LockFileStaleError, match="has changed since the preview"):
+        ran(plan, box)
+    assert box.commands == []
+
+
+# Indexes that lock files name.
+
+
+def test_the_indexes_of_a_lock_file_reach_pip() -> None:
+    one, other = "https://one.example/simple", "https://me:hunter2@other.example/simple"
+    box = ran(a_plan(a_pin(index=one), a_pin("six", index=other), a_pin("attrs", index=one)))
+    assert "python3.13 /layer-in/pip_at_indexes.py wheel --wheel-dir" in " ".join(box.commands[0])
+    assert box.environment["PYTHON_LAYER_INDEXES"] == f"{one} {other}"
+    assert "hunter2" not in str(box.files)
+
+
+def test_a_pin_without_an_index_is_looked_for_at_the_default_one_as_well() -> None:
+    box = ran(a_plan(a_pin(index="https://one.example/simple"), a_pin("six")))
+    assert box.environment["PYTHON_LAYER_INDEXES"] == "https://one.example/simple -"
+
+
+def test_pins_from_elsewhere_ask_no_index() -> None:
+    there = a_pin("six", None, url="https://h.example/six-1.zip")
+    box = ran(a_plan(a_pin(index="https://one.example/simple"), there))
+    assert box.environment["PYTHON_LAYER_INDEXES"] == "https://one.example/simple"

@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 from packaging.utils import NormalizedName
 
-from python_layer_provider.errors import InputError, LockFileConflictError, LockFileEmptyError, NotLockedError
-from python_layer_provider.lockfile import IndexOptions, Pin, read_lockfile
-from python_layer_provider.plan import LayerPlan, lock_advice, lock_warning, make_plan
+from python_layer_provider.errors import (
+    InputError,
+    LockFileConflictError,
+    LockFileEmptyError,
+    LockFileStaleError,
+    NotLockedError,
+)
+from python_layer_provider.lockfile import File, IndexOptions, Pin, PythonBound, read_lockfile
+from python_layer_provider.plan import LayerPlan, lock_advice, lock_warnings, make_plan
 from python_layer_provider.target import Target
 from tests.unit.helpers import HASH, OTHER_HASH, TARGET, a_lockfile, a_pin, a_plan
 
@@ -299,7 +305,7 @@ def test_python_architecture_and_image_matter() -> None:
         (a_pin("flask", hashes=(), where="r.txt:2"), "`flask==3.11` has no hash: r.txt:2"),
         (
             a_pin("flask", None, url="https://u:p@h/f.zip", hashes=(), where="r.txt:3"),
-            "`flask @ https://h/f.zip` has no hash: r.txt:3",
+            "`flask @ https://****@h/f.zip` has no hash: r.txt:3",
         ),
     ],
 )
@@ -309,7 +315,7 @@ def test_advice_names_what_is_not_locked(pin: Pin, line: str) -> None:
 
 def test_there_is_no_advice_where_all_is_locked() -> None:
     assert a_plan().reproducible
-    assert (lock_advice(a_plan()), lock_warning(a_plan())) == ("", "")
+    assert (lock_advice(a_plan()), lock_warnings(a_lockfile(), a_plan())) == ("", [])
 
 
 def test_advice_shows_ten_lines_and_counts_the_rest() -> None:
@@ -319,7 +325,14 @@ def test_advice_shows_ten_lines_and_counts_the_rest() -> None:
 
 
 def test_a_warning_ends_with_the_command_that_locks() -> None:
-    assert lock_warning(a_plan(LOOSE)).splitlines()[-1].startswith("hint: uv pip compile --generate-hashes ")
+    (warning,) = lock_warnings(a_lockfile(), a_plan(LOOSE))
+    assert warning.splitlines()[-1].startswith("hint: uv pip compile --generate-hashes ")
+
+
+def test_a_url_that_no_tool_can_lock_is_told_with_what_to_write() -> None:
+    lockfile = a_lockfile(a_pin(version=None, hashes=(), url="https://h.example/a-1.zip"), closed=True)
+    (warning,) = lock_warnings(lockfile, make_plan(lockfile, TARGET))
+    assert warning.splitlines()[-1].startswith("hint: end the URL in a whole commit")
 
 
 def test_strict_makes_the_advice_an_error() -> None:
@@ -379,3 +392,96 @@ def test_a_plan_survives_as_text() -> None:
         image="corp/build:1",
     )
     assert LayerPlan.from_json(plan.to_json()) == plan
+
+
+# --- what formats tell beyond requirements files ---
+
+COMMIT = "1" * 40
+
+
+@pytest.mark.parametrize(
+    ("pin", "locked"),
+    [
+        (a_pin(), True),
+        (a_pin(hashes=()), False),
+        (a_pin(version=None, specifier=">=1"), False),
+        (a_pin(version=None, hashes=(), url=f"git+https://h.example/a.git@{COMMIT}"), True),
+        (a_pin(version=None, hashes=(), url=f"git+https://h.example/a.git@{COMMIT}#subdirectory=b"), True),
+        (a_pin(version=None, hashes=(), url="git+https://h.example/a.git@v1.0"), False),
+        (a_pin(version=None, hashes=(), url="https://h.example/a-1.zip"), False),
+        (a_pin(version=None, hashes=(), path="lib"), True),
+    ],
+)
+def test_what_names_contents_is_locked(pin: Pin, *, locked: bool) -> None:
+    assert a_plan(pin).reproducible is locked
+
+
+def test_a_closed_lock_file_leaves_nothing_to_resolve() -> None:
+    assert make_plan(a_lockfile(a_pin(hashes=()), closed=True), TARGET).complete
+    assert not make_plan(a_lockfile(a_pin(hashes=())), TARGET).complete
+
+
+def test_a_path_dependency_is_shown_and_hashed_by_its_contents() -> None:
+    here = a_plan(a_pin("lib", "1.0", path="libs/lib", digest="3f2a91cd" * 8, hashes=()), closed=True)
+    moved = a_plan(a_pin("lib", None, path="elsewhere/lib", digest="3f2a91cd" * 8, hashes=()), closed=True)
+    other = a_plan(a_pin("lib", "1.0", path="libs/lib", digest="77aa01bc" * 8, hashes=()), closed=True)
+    assert here.packages == {"lib": "1.0 (3f2a91cd)"}
+    assert moved.packages == {"lib": "lib (3f2a91cd)"}
+    assert here.content_hash() == moved.content_hash() != other.content_hash()
+
+
+def test_what_the_index_had_is_no_part_of_the_content_hash() -> None:
+    told = a_pin(files=(File(name="idna-3.11-py3-none-any.whl", size=5),), index="https://index.example/simple")
+    assert a_plan(told).content_hash() == a_plan().content_hash()
+
+
+def test_a_plan_with_all_that_formats_tell_survives_its_journey() -> None:
+    pin = a_pin(
+        files=(File(name="idna-3.11-py3-none-any.whl", size=5),), index="https://index.example/simple", path="lib"
+    )
+    plan = a_plan(pin, omitted=(a_pin("six"),), closed=True, base="/program")
+    assert LayerPlan.from_json(plan.to_json()) == plan
+
+
+def test_the_credentials_of_a_pins_index_are_secrets() -> None:
+    plan = a_plan(a_pin(index="https://me:hunter2@index.example/simple"))
+    assert "hunter2" in plan.secrets
+    assert plan.indexes == ("https://me:hunter2@index.example/simple",)
+
+
+def test_what_the_runtime_has_is_left_out_on_demand_and_remembered() -> None:
+    lockfile = a_lockfile(a_pin("boto3", "1.40"), a_pin("urllib3", "2"), a_pin("idna"))
+    assert set(make_plan(lockfile, TARGET).packages) == {"boto3", "idna", "urllib3"}
+    plan = make_plan(lockfile, TARGET, omit_runtime_packages=True)
+    assert plan.packages == {"idna": "3.11"}
+    assert [pin.name for pin in plan.omitted] == ["boto3", "urllib3"]
+    assert plan.content_hash() == make_plan(a_lockfile(a_pin("idna")), TARGET).content_hash()
+
+
+def test_a_layer_of_nothing_but_what_the_runtime_has_is_an_error_that_says_so() -> None:
+    with pytest.raises(LockFileEmptyError) as caught:
+        make_plan(a_lockfile(a_pin("boto3")), TARGET, omit_runtime_packages=True)
+    assert "the runtime has all of it" in caught.value.hint
+
+
+STALE = "pyproject.toml has changed since uv.lock was made"
+
+
+def test_a_lock_file_older_than_its_project_is_a_warning_and_strictly_an_error() -> None:
+    lockfile = a_lockfile(a_pin(), stale=(STALE,), relock="uv lock")
+    assert lock_warnings(lockfile, make_plan(lockfile, TARGET)) == [f"{STALE}\nhint: uv lock"]
+    with pytest.raises(LockFileStaleError, match="has changed since") as caught:
+        make_plan(lockfile, TARGET, strict=True)
+    assert caught.value.hint == "uv lock"
+
+
+def test_a_lock_file_made_for_another_python_is_a_warning_and_no_error() -> None:
+    lockfile = a_lockfile(a_pin(), made_for=PythonBound(specifier="==3.8.*", where="Pipfile.lock: _meta.requires"))
+    assert lock_warnings(lockfile, make_plan(lockfile, TARGET, strict=True)) == [
+        "`requirements.txt` was made for Python 3.8, and may lack what Python 3.13 needs"
+    ]
+
+
+def test_what_else_a_lock_file_warns_of_is_told_as_it_is() -> None:
+    lockfile = a_lockfile(a_pin(), warnings=("`a` is odd",))
+    assert lock_warnings(lockfile, make_plan(lockfile, TARGET, strict=True)) == ["`a` is odd"]

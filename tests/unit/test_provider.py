@@ -22,6 +22,7 @@ from python_layer_provider.errors import (
     RegionMissingError,
 )
 from python_layer_provider.layer_version import split_arn
+from python_layer_provider.lockfile import File
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.provider import LayerProvider
 from tests.unit.aws_fake import FakeLambda
@@ -69,6 +70,14 @@ def news(plan: LayerPlan = PLAN, /, **others: Any) -> dict[str, Any]:
 def olds(**others: Any) -> dict[str, Any]:
     """The outputs of that layer, as the state has them."""
     return {**inputs.visible(news()), "arn": ARN, "version": "3", "source_code_size": 22.0, **others}
+
+
+@pytest.fixture
+def urns(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """A provider's process that has said nothing yet; without an engine there is one URN, the empty one."""
+    told: set[str] = set()
+    monkeypatch.setattr("python_layer_provider.provider._TOLD", told)
+    return told
 
 
 @pytest.fixture
@@ -152,6 +161,29 @@ def test_numbers_in_triggers_are_compared_as_the_engine_hands_them_over() -> Non
 def test_diff_tells_which_packages_change(capfd: pytest.CaptureFixture[str]) -> None:
     LayerProvider().diff(ARN, olds(), news(OTHER))
     assert capfd.readouterr().err == "info: idna 3.11 -> 3.12\n"
+
+
+def test_diff_tells_the_size_where_the_lock_file_knows_it(capfd: pytest.CaptureFixture[str]) -> None:
+    weighed = a_plan(a_pin("idna", "3.12", files=(File(name="idna-3.12-py3-none-any.whl", size=20_000_000),)))
+    LayerProvider().diff(ARN, olds(), news(weighed))
+    assert capfd.readouterr().err == "info: idna 3.11 -> 3.12 (about 66 MB of 262 MB unzipped)\n"
+
+
+def test_check_tells_once_what_a_new_layer_holds(capfd: pytest.CaptureFixture[str], urns: set[str]) -> None:
+    LayerProvider().check({}, news())
+    assert capfd.readouterr().err == "info: 1 package\n"
+    # So the engine asks again where a layer is replaced.
+    LayerProvider().check({}, news())
+    assert capfd.readouterr().err == ""
+    assert urns == {""}
+
+
+@pytest.mark.usefixtures("urns")
+def test_check_is_silent_about_layers_that_stand_or_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
+    LayerProvider().check(news(), news())
+    LayerProvider().check({}, news(layer_name="no name"))
+    LayerProvider().check({}, news(packages=UNKNOWN))
+    assert capfd.readouterr().err == ""
 
 
 def test_diff_is_silent_where_nothing_changes(capfd: pytest.CaptureFixture[str]) -> None:

@@ -26,9 +26,9 @@ from python_layer_provider.errors import (
     UnreachableError,
 )
 from python_layer_provider.layer_version import LayerMetadata, LayerVersion
+from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT
 from python_layer_provider.progress import Progress
 from python_layer_provider.publish import (
-    DIRECT_UPLOAD_LIMIT,
     AwsSettings,
     check_session,
     check_upload,

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +8,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from packaging.markers import Marker
 
 from python_layer_provider.errors import (
     InvalidInputError,
     LayerError,
+    LockFileConflictError,
     LockFileEmptyError,
     LockFileNotFoundError,
     LockFileSyntaxError,
     LockFileUnsupportedError,
 )
 from python_layer_provider.lockfile import Lockfile, read_lockfile
-from python_layer_provider.target import Target
+from tests.unit.helpers import chosen
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "locks"
 
@@ -119,27 +117,16 @@ def test_a_missing_include_is_told_with_file_and_line(tmp_path: Path) -> None:
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     error = refusal(".", tmp_path)
     assert isinstance(error, LockFileNotFoundError)
-    assert error.what == "no `requirements.txt` in the folder `.`"
+    assert error.what == "no lock file in the folder `.`"
     assert error.hint.startswith("uv pip compile ")
 
 
-@pytest.mark.parametrize(
-    ("files", "found", "hint"),
-    [
-        (["uv.lock", "pyproject.toml"], "`uv.lock`, `pyproject.toml`", "uv export --no-emit-project"),
-        (["Pipfile", "Pipfile.lock"], "`Pipfile.lock`, `Pipfile`", "pipenv requirements --hash > requirements.txt"),
-        (["poetry.lock", "dev-requirements.txt"], "`dev-requirements.txt`, `poetry.lock`", 'requirements="/'),
-    ],
-)
-def test_a_folder_with_other_lock_files_is_told_with_them(
-    files: list[str], found: str, hint: str, tmp_path: Path
-) -> None:
-    for name in files:
-        (tmp_path / name).touch()
+def test_a_requirements_file_of_another_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dev-requirements.txt").touch()
     error = refusal(tmp_path, Path())
     assert isinstance(error, LockFileNotFoundError)
-    assert error.what == f"no `requirements.txt` in the folder `{tmp_path}`, which has {found}"
-    assert error.hint.startswith(hint)
+    assert error.what == f"no lock file in the folder `{tmp_path}`, which has `dev-requirements.txt`"
+    assert error.hint.startswith('requirements="/')
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n\n", "--index-url https://index.example\n", "-c constraints.txt\n"])
@@ -233,75 +220,140 @@ def test_an_item_that_is_no_string_is_told(tmp_path: Path) -> None:
     assert error.what == "`requirements[1]` is not a string: `int`"
 
 
-# --- formats that are not read yet ---
+# --- formats ---
 
+UV = """
+version = 1
+revision = 3
+
+[[package]]
+name = "p"
+version = "0"
+source = { virtual = "." }
+dependencies = [{ name = "a" }]
+
+[[package]]
+name = "a"
+version = "1"
+source = { registry = "https://index.example/simple" }
+"""
+POETRY = """
+[[package]]
+name = "a"
+version = "1"
+optional = false
+groups = ["main"]
+files = []
+
+[metadata]
+lock-version = "2.1"
+python-versions = ">=3.9"
+content-hash = "00"
+"""
+PYLOCK = f"""
+lock-version = "1.0"
+created-by = "hand"
+
+[[packages]]
+name = "a"
+version = "1"
+wheels = [{{ url = "https://files.example/a-1-py3-none-any.whl", hashes = {{ sha256 = "{"0" * 64}" }} }}]
+"""
+PIPFILE = """{
+    "_meta": {"pipfile-spec": 6, "sources": []},
+    "default": {"a": {"version": "==1"}},
+    "develop": {}
+}"""
 FORMATS = {
-    "uv.lock": ('version = 1\nrevision = 3\n\n[[package]]\nname = "a"\n', "uv export "),
-    "poetry.lock": ('[[package]]\nname = "a"\n\n[metadata]\ncontent-hash = "00"\n', "poetry export "),
+    "uv.lock": UV,
+    "poetry.lock": POETRY,
+    "pylock.toml": PYLOCK,
+    "pylock.prod.toml": PYLOCK,
+    "Pipfile.lock": PIPFILE,
+    "requirements.txt": "a==1\n",
+}
+FOREIGN = {
     "pdm.lock": ('[metadata]\ncontent_hash = "00"\n\n[[package]]\nname = "a"\n', "pdm export "),
-    "pylock.toml": ('lock-version = "1.0"\n\n[[packages]]\nname = "a"\n', "uv export "),
-    "Pipfile.lock": ('{\n    "_meta": {\n        "hash": {}\n    }\n}\n', "pipenv requirements "),
-    "Pipfile": ('[packages]\na = "*"\n', "pipenv lock "),
-    "pyproject.toml": ('[project]\nname = "a"\n', "uv pip compile "),
+    "Pipfile": ('[packages]\na = "*"\n', "pipenv lock"),
+    "pyproject.toml": ('[project]\nname = "a"\n', "uv lock"),
+    "setup.py": ("from setuptools import setup\nsetup()\n", "uv pip compile "),
     "environment.yml": ("name: a\ndependencies:\n  - python=3.12\n", "pip list "),
 }
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_format_that_is_not_read_yet_is_known_by_its_name(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(FORMATS[name][0])
-    error = refusal(name, tmp_path)
-    assert isinstance(error, LockFileUnsupportedError)
-    assert "is not read yet" in error.what
-    assert error.hint.startswith(FORMATS[name][1])
+def test_each_format_is_known_by_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(FORMATS[name])
+    assert "a" in names(read(name, tmp_path))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_format_that_is_not_read_yet_is_known_by_its_lines(name: str, tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text(FORMATS[name][0])
-    error = refusal("lock", tmp_path)
-    assert isinstance(error, LockFileUnsupportedError)
-    assert error.hint.startswith(FORMATS[name][1])
+def test_each_format_is_known_by_its_lines(name: str, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(FORMATS[name])
+    assert "a" in names(read("lock", tmp_path))
 
 
-def test_an_include_of_a_format_that_is_not_read_yet_is_told(tmp_path: Path) -> None:
-    (tmp_path / "uv.lock").touch()
-    (tmp_path / "lock.txt").write_text("-r uv.lock")
-    error = refusal("lock.txt", tmp_path)
-    assert isinstance(error, LockFileUnsupportedError)
-    assert error.what.startswith("lock.txt:1: ")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_stands_for_the_one_lock_file_in_it(name: str, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / name).write_text(FORMATS[name])
+    (tmp_path / "app" / "README.md").touch()
+    assert read("app", tmp_path).label == f"app/{name}"
 
 
-# --- against real lock files, where they are at hand ---
-
-CASES = sorted(
-    (path.parent for path in CORPUS.glob("*/expected.json") if '"format": "requirements"' in path.read_text()),
-    key=lambda path: path.name,
-)
-TARGETS = {
-    "py311-x86_64": Target.of("python3.11", "x86_64"),
-    "py313-x86_64": Target.of("python3.13", "x86_64"),
-    "py313-aarch64": Target.of("python3.13", "arm64"),
-}
+def test_several_lock_files_in_a_folder_are_told(tmp_path: Path) -> None:
+    for name in ("uv.lock", "requirements.txt", "pylock.dev.toml"):
+        (tmp_path / name).touch()
+    error = refusal(".", tmp_path)
+    assert isinstance(error, LockFileConflictError)
+    assert error.what == "the folder `.` holds 3 lock files: `pylock.dev.toml`, `requirements.txt`, `uv.lock`"
+    assert error.hint == 'name the one that counts: requirements="pylock.dev.toml"'
 
 
-@pytest.mark.skipif(not CASES, reason="the corpus of real lock files is not part of the repository")
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_real_lock_files_give_what_the_real_tools_select(case: Path, target: str, tmp_path: Path) -> None:
-    expected = json.loads((case / "expected.json").read_text())
-    shutil.copytree(case, tmp_path, dirs_exist_ok=True)
-    if expected[target] is None:
-        with pytest.raises(LayerError):
-            read_lockfile(expected["lock"], base=tmp_path, environ={})
-        return
-    lockfile = read_lockfile(expected["lock"], base=tmp_path, environ={})
-    assert selected(lockfile, TARGETS[target]) == expected[target]
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_is_no_lock_file_is_told_with_the_command_that_makes_one(name: str, tmp_path: Path) -> None:
+    text, hint = FOREIGN[name]
+    for label in (name, "lock"):
+        (tmp_path / label).write_text(text)
+        error = refusal(label, tmp_path)
+        assert isinstance(error, LockFileUnsupportedError)
+        assert error.hint.startswith(hint)
 
 
-def selected(lockfile: Lockfile, target: Target) -> dict[str, str | None]:
-    versions: dict[str, str | None] = {}
-    for one in lockfile.pins:
-        if one.marker is None or Marker(one.marker).evaluate(target.marker_environment()):
-            assert versions.setdefault(one.name, one.version) == one.version
-    return versions
+def test_a_member_of_a_workspace_is_looked_up_in_the_workspaces_lock(tmp_path: Path) -> None:
+    member = UV.replace('virtual = "."', 'editable = "packages/p"')
+    (tmp_path / "packages" / "p").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "packages" / "p"):
+        (folder / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "0"\ndependencies = ["a"]\n')
+    (tmp_path / "uv.lock").write_text(member)
+    lockfile = read("packages/p", tmp_path)
+    assert lockfile.label == "uv.lock"
+    assert chosen(lockfile) == {"a": "1"}
+
+
+def test_a_project_without_a_lock_is_told_how_to_lock(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    error = refusal(".", tmp_path)
+    assert isinstance(error, LockFileNotFoundError)
+    assert error.what == "no lock file in the folder `.`, which has `pyproject.toml`"
+    assert error.hint == "uv lock"
+
+
+@pytest.mark.parametrize("what", ["groups", "extras"])
+@pytest.mark.parametrize("requirements", ["lock.txt", ["a==1"]])
+def test_requirements_have_neither_groups_nor_extras(what: str, requirements: Any, tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text("a==1")
+    asked: dict[str, Any] = {what: ["dev"]}
+    with pytest.raises(InvalidInputError, match=f"has no {what}") as caught:
+        read_lockfile(requirements, base=tmp_path, environ={}, **asked)
+    assert caught.value.input_name == what
+
+
+@pytest.mark.parametrize("what", ["groups", "extras"])
+@pytest.mark.parametrize("value", ["dev", None, 3, [3]])
+def test_groups_and_extras_are_lists_of_names(what: str, value: Any, tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text("a==1")
+    asked: dict[str, Any] = {what: value}
+    with pytest.raises(InvalidInputError, match=f"`{what}` is not a list of names") as caught:
+        read_lockfile("lock.txt", base=tmp_path, environ={}, **asked)
+    assert caught.value.input_name == what

@@ -22,6 +22,7 @@ from python_layer_provider.errors import (
 from python_layer_provider.lockfile import IndexOptions, Lockfile, Pin, read_lockfile
 from python_layer_provider.lockfile.problem import masked
 from python_layer_provider.lockfile.requirements import parse_requirement_list, parse_requirements
+from tests.unit.helpers import a_source
 
 FILES = Path(__file__).parents[1] / "lockfiles" / "requirements"
 SHA = "a" * 64
@@ -31,12 +32,7 @@ NOTHING: Mapping[str, str] = {}
 
 
 def parse(text: str, files: Mapping[str, str] = NOTHING, environ: Mapping[str, str] = NOTHING) -> Lockfile:
-    def read_text(path: str) -> str:
-        if path not in files:
-            raise LockFileNotFoundError(f"no such file: `{path}`")
-        return files[path]
-
-    return parse_requirements(text, label="requirements.txt", environ=environ, read_text=read_text)
+    return parse_requirements(a_source(text, files=files, environ=environ))
 
 
 def pin(text: str) -> Pin:
@@ -208,19 +204,12 @@ def test_a_url_that_pip_does_not_take_is_unsupported(url: str) -> None:
     assert error.what == f"requirements.txt:1: no such kind of URL: `a @ {url}`"
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        *(".", "..", "./x", "../x", ".[dev]", "./x[dev] ; python_version < '4'", "/opt/x", "~/x", "C:\\x\\y", "lib/x"),
-        *("x.whl", "x-1.0.tar.gz", "x.zip[dev]", "file:///x", "file:x.whl", "a @ ./x", "a @ file:///x"),
-        *("-e .", "-e ./x", "--editable=x", "-e.", "a @ git+file:///x", "-e file:///x", "-e git+file:///x#egg=x"),
-    ],
-)
-def test_path_dependencies_are_not_supported_yet(line: str) -> None:
+@pytest.mark.parametrize("line", ["a @ git+file:///x", "git+file:///x#egg=a", "-e git+file:///x#egg=a"])
+def test_a_repository_on_this_machine_is_unsupported(line: str) -> None:
     error = refusal(line)
     assert isinstance(error, LockFileUnsupportedError)
-    assert error.what == f"requirements.txt:1: path dependencies are not supported yet: `{line}`"
-    assert "name its URL" in error.hint
+    assert error.what == f"requirements.txt:1: a repository on this machine: `{line}`"
+    assert error.hint.startswith("name the folder itself, `name @ ./folder`")
 
 
 # --- options ---
@@ -431,7 +420,7 @@ def test_a_bad_line_is_shown_with_the_likely_cause(line: str, hint: str) -> None
 
 
 def test_all_bad_lines_are_told_at_once() -> None:
-    error = refusal("a=1\nb==1\n-e .\n-r c.txt\n", {"c.txt": "d=1"})
+    error = refusal("a=1\nb==1\n-e ./none\n-r c.txt\n", {"c.txt": "d=1"})
     assert error.what == "`requirements.txt` has 3 lines that cannot be read"
     assert [line.partition(": ")[0] for line in error.detail.splitlines() if "hint" not in line] == [
         "requirements.txt:1",
@@ -480,8 +469,7 @@ def test_a_marker_of_a_thousand_parentheses_is_an_error() -> None:
 def test_a_list_is_read_like_lines() -> None:
     lockfile = parse_requirement_list(
         ["a==1", f"b==2 \\\n --hash=sha256:{SHA}", "-r base.txt"],
-        environ={},
-        read_text={"base.txt": "c==3"}.__getitem__,
+        a_source("", "requirements", {"base.txt": "c==3"}),
     )
     assert [(one.name, one.where) for one in lockfile.pins] == [
         ("a", "requirements[0]"),
@@ -493,7 +481,7 @@ def test_a_list_is_read_like_lines() -> None:
 
 def test_a_bad_item_of_a_list_is_told_by_its_place() -> None:
     with pytest.raises(LockFileSyntaxError, match=r"^requirements\[1\]: not a requirement: `b=2`"):
-        parse_requirement_list(["a==1", "b=2"], environ={}, read_text=str)
+        parse_requirement_list(["a==1", "b=2"], a_source("", "requirements"))
 
 
 # --- against pip itself ---

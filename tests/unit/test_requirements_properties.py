@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pip._internal.req.req_file import preprocess
 
-from python_layer_provider.errors import LayerError, LockFileNotFoundError
+from python_layer_provider.errors import LayerError
 from python_layer_provider.lockfile import Lockfile, Pin
 from python_layer_provider.lockfile.requirements import _logical_lines, parse_requirement_list, parse_requirements
+from tests.unit.helpers import a_source
 
 SECRET = "s3cr3tCanary"
 HASH = st.builds(
@@ -48,18 +49,20 @@ PIECE = st.one_of(
         ["-r ", "-c ", "-e ", "-i ", "-f", "-C ", "--hash=", "--no-binary ", "--pre", "--index-url=", "--"]
     ),
     st.sampled_from(["https://", "git+ssh://", "file:", "u:p@", "h.example/", "a-1-py3-none-any.whl", "#egg=", "&"]),
+    st.sampled_from(["./lib", "lib/", "name @ ./lib", "file:///", "~/", "../", "\\lib", "#subdirectory=", ".zip", "]"]),
     st.sampled_from(["name", "1.0", "python_version", "<", "(", "sha256:" + "a" * 64, "self.txt", "r.txt", "\ufeff"]),
 )
 TEXT = st.one_of(st.text(), st.lists(PIECE, max_size=30).map("".join))
 
 
 def parse(text: str) -> Lockfile:
-    def read_text(path: str) -> str:
-        if "self" in path:
-            return text
-        raise LockFileNotFoundError(f"no such file: `{path}`")
-
-    return parse_requirements(text, label="r.txt", environ={"A": "a-value"}, read_text=read_text)
+    files = {
+        "sub/self.txt": text,
+        "sub/lib/setup.py": "",
+        "lib/pyproject.toml": '[project]\nname = "lib"',
+        "x/setup.py": "",
+    }
+    return parse_requirements(a_source(text, "sub/r.txt", files, environ={"A": "a-value"}))
 
 
 @given(TEXT)
@@ -67,7 +70,7 @@ def test_any_text_is_a_lock_file_or_an_error_of_ours(text: str) -> None:
     with contextlib.suppress(LayerError):
         parse(text)
     with contextlib.suppress(LayerError):
-        parse_requirement_list([text], environ={}, read_text=str)
+        parse_requirement_list([text], a_source(text))
 
 
 @given(TEXT.filter(lambda text: "${" not in text and not text.startswith("\ufeff")))

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from python_layer_provider.errors import (
     EmptyTreeError,
@@ -12,9 +13,10 @@ from python_layer_provider.errors import (
     WrongArchitectureError,
     WrongPythonError,
 )
+from python_layer_provider.limits import FILES_LIMIT, UNZIPPED_LIMIT
 from python_layer_provider.target import Target
 from python_layer_provider.tree import Member
-from python_layer_provider.verify import FILES_LIMIT, UNZIPPED_LIMIT, Verification
+from python_layer_provider.verify import Verification
 from tests.unit.helpers import TARGET, a_member
 
 ARM = Target.of("python3.13", "arm64")
@@ -176,6 +178,28 @@ def test_the_installed_distributions_are_known_by_name_and_version() -> None:
 def test_a_requirement_that_is_not_installed_is_missing() -> None:
     found = verified(metadata("Requires-Dist: IDNA>=2", "Requires-Dist: Six", name="requests"), metadata(name="idna"))
     assert found.missing() == ["`requests` needs `Six`"]
+
+
+def left_to_the_runtime(*members: Member) -> Verification:
+    found = Verification(target=TARGET, omitted=[canonicalize_name(name) for name in ("botocore", "urllib3")])
+    list(found.checked(members))
+    return found
+
+
+def test_what_is_left_to_the_runtime_is_not_missing() -> None:
+    found = left_to_the_runtime(metadata("Requires-Dist: botocore", "Requires-Dist: six", name="app"))
+    assert found.missing() == ["`app` needs `six`"]
+
+
+@pytest.mark.parametrize("bound", ["<1.41,>=1.40", "==1.40.*", "~=1.40", "===1.40"])
+def test_a_bound_that_the_runtimes_version_may_outgrow_is_told(bound: str) -> None:
+    found = left_to_the_runtime(metadata(f"Requires-Dist: botocore{bound}", name="aiobotocore"))
+    assert found.bounded() == [f"`aiobotocore` needs `botocore{bound}`"]
+
+
+@pytest.mark.parametrize("line", ["botocore>=1.40", "botocore", "botocore!=1.40", "urllib3<3", "s3transfer<1"])
+def test_other_bounds_are_not_told(line: str) -> None:
+    assert left_to_the_runtime(metadata(f"Requires-Dist: {line}")).bounded() == []
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from pathlib import Path
 from python_layer_provider.archive import LayerArchive, write_archive
 from python_layer_provider.build import cache, container, pip, wheels
 from python_layer_provider.build.cache import workspace
+from python_layer_provider.limits import UNZIPPED_LIMIT, WARNING_SHARE
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.progress import Progress
 from python_layer_provider.settings import BuildSettings
 from python_layer_provider.tree import unique
-from python_layer_provider.verify import UNZIPPED_LIMIT, Verification
+from python_layer_provider.verify import Verification
 
 __all__ = ["Built", "build_layer", "workspace"]
 
@@ -71,7 +72,7 @@ def _assemble(
         box.go()
         progress.step("Zipping")
         with clock("zip"):
-            verification = Verification(target=plan.target)
+            verification = Verification(target=plan.target, omitted=[pin.name for pin in plan.omitted])
             members, overlaps = unique(wheels.tree(found, plan.target, {pin.name for pin in plan.pins}))
             zipped = write_archive(verification.checked(members), folder / "layer.zip")
     progress.check()
@@ -87,12 +88,13 @@ def _assemble(
 def _warn(verification: Verification, overlaps: list[str], progress: Progress) -> None:
     for what, lines, hint in (
         ("The lock file leaves out what its distributions need", verification.missing(), "lock again"),
+        ("The runtime's version may move past what is needed", verification.bounded(), "omit_runtime_packages=False"),
         ("Distributions have the same files", overlaps, "leave one of them out"),
     ):
         if lines:
             progress.warn("\n".join([f"{what}:", *(f"    {line}" for line in lines), f"hint: {hint}"]))
     share = verification.unpacked_size / UNZIPPED_LIMIT
-    if share > 0.8:  # noqa: PLR2004 (the share at which there is still time to act)
+    if share > WARNING_SHARE:
         progress.warn(f"The layer takes {share:.0%} of the {UNZIPPED_LIMIT / 1e6:.0f} MB that Lambda allows, unzipped")
 
 

@@ -11,11 +11,11 @@ import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 OWNER_LABEL = "pulumi-python-layer.owner"
 """Label of every container and volume of ours; its value names the process that made it."""
+
+EPOCH = 315532800
+"""1980-01-01, the first day that a zip can tell: what stands for "now" in a build."""
 
 _MEMORY = 4 << 30
 _PROCESSES = 1024
@@ -179,15 +182,16 @@ class Container:
         """Whether the container's time is over, and with it all that ran there."""
         return time.monotonic() >= self.ends
 
-    def put(self, folder: str, files: Mapping[str, bytes]) -> None:
+    def put(self, folder: str, files: Mapping[str, bytes], executable: Collection[str] = ()) -> None:
         """Write files below `folder`, which is made where it is missing, with the engine's archive API."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
-            for name, content in {f"{folder}/": None, **{f"{folder}/{key}": files[key] for key in files}}.items():
-                info = tarfile.TarInfo(name.strip("/"))
-                info.type, info.mode = (tarfile.DIRTYPE, 0o755) if content is None else (tarfile.REGTYPE, 0o644)
-                info.size = len(content or b"")
-                tar.addfile(info, io.BytesIO(content or b""))
+            for path in _folders(folder, files):
+                tar.addfile(_entry(path, tarfile.DIRTYPE, 0o755))
+            for name, content in files.items():
+                info = _entry(f"{folder}/{name}", tarfile.REGTYPE, 0o755 if name in executable else 0o644)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
         with _translated():
             self._client.put_archive(self.id, "/", stream.getvalue())
 
@@ -254,6 +258,19 @@ class Container:
             return None
         # What still ran when the container's time was over was killed, and looks like any failure.
         return None if code is None or (code and self.over) else int(code)
+
+
+def _folders(folder: str, files: Iterable[str]) -> list[str]:
+    """The folder and those in it that the files need, each behind the one that it is in."""
+    needed = {parent for name in files for parent in PurePosixPath(folder, name).parents}
+    return sorted({folder, *(str(parent) for parent in needed if parent.is_relative_to(folder))})
+
+
+def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(path.strip("/"))
+    # Zips, and with them wheels, know no earlier time.
+    info.type, info.mode, info.mtime = kind, mode, EPOCH
+    return info
 
 
 def timed_out(detail: str = "") -> BuildTimeoutError:

@@ -9,10 +9,11 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from python_layer_provider.build.container import Container, timed_out
+from python_layer_provider.build import pip_at_indexes
+from python_layer_provider.build.container import EPOCH, Container, timed_out
 from python_layer_provider.errors import (
     HashMismatchError,
     ImageMismatchError,
@@ -21,7 +22,9 @@ from python_layer_provider.errors import (
     SdistBuildError,
     VersionNotFoundError,
 )
+from python_layer_provider.local import files
 from python_layer_provider.lockfile import Pin
+from python_layer_provider.lockfile.paths import is_file
 from python_layer_provider.plan import LayerPlan, url_secrets
 from python_layer_provider.progress import Progress
 from python_layer_provider.target import Target
@@ -30,9 +33,13 @@ WHEELS = "/layer-wheels"
 """Where the wheels are in the container."""
 
 _IN = "/layer-in"
+_PROJECT = {"pyproject.toml", "setup.py"}
+# Not a name that Python could import: `_IN` is where it looks for modules.
+_LOCAL = f"{_IN}/path-dependencies"
 _LOCKED = "locked.txt"
 _OTHERS = "requirements.txt"
 _CONSTRAINTS = "constraints.txt"
+_AT_INDEXES = "pip_at_indexes.py"
 _CA = "ca.pem"
 # Where pip has a requirement from, which is no file of the person's.
 _OUR_FILES = re.compile(rf" \(from -r {_IN}/\S+ \(line \d+\)\)")
@@ -43,8 +50,6 @@ _NOT_FOUND = 127
 # Where a host says what its certificate authority is, first come first served.
 _CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-# 1980-01-01, the first day that a zip can tell: what compilers and packers write into their output for "now".
-_EPOCH = "315532800"
 
 
 def wheels(plan: LayerPlan, container: Container, progress: Progress) -> None:
@@ -63,9 +68,26 @@ def wheels(plan: LayerPlan, container: Container, progress: Progress) -> None:
     """
     host_ca = _host_ca(os.environ)
     container.put(_IN, {**_files(plan), **({_CA: host_ca} if host_ca else {})})
+    for pin in plan.pins:
+        if pin.path:
+            _put_local(pin, Path(plan.base or ""), container)
     environment = {**_environment(plan, host_ca=bool(host_ca)), **_proxies(os.environ)}
     for arguments in _runs(plan):
         _pip_wheel(plan, container, arguments, environment, progress)
+
+
+def _put_local(pin: Pin, base: Path, container: Container) -> None:
+    found = files(pin, base)
+    executable = {path for path, file in found.items() if file.executable}
+    contents = {path: file.content for path, file in found.items()}
+    container.put(f"{_LOCAL}/{pin.name}", {**_released(pin, contents), **contents}, executable)
+
+
+def _released(pin: Pin, contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What tells a version that is else in git's tags, as it does in a source distribution: there is no git here."""
+    if not pin.version or not contents.keys() & _PROJECT:
+        return {}
+    return {"PKG-INFO": f"Metadata-Version: 2.1\nName: {pin.name}\nVersion: {pin.version}\n".encode()}
 
 
 def _runs(plan: LayerPlan) -> Iterator[list[str]]:
@@ -81,7 +103,8 @@ def _pip_wheel(
     plan: LayerPlan, container: Container, arguments: Sequence[str], environment: Mapping[str, str], progress: Progress
 ) -> None:
     python = f"python{plan.target.python}"
-    command = [python, "-m", "pip", "wheel", "--wheel-dir", WHEELS, *arguments]
+    pip = [f"{_IN}/{_AT_INDEXES}"] if plan.indexes else ["-m", "pip"]
+    command = [python, *pip, "wheel", "--wheel-dir", WHEELS, *arguments]
     output: deque[str] = deque(maxlen=_KEPT)
     masked = _masker([*plan.secrets, *_proxy_secrets(os.environ)])
 
@@ -111,16 +134,25 @@ def _files(plan: LayerPlan) -> dict[str, bytes]:
     others = [_line(plan, pin) for pin in plan.pins if not pin.hashes]
     constraints = [_line(plan, pin) for pin in plan.constraints]
     texts = {_LOCKED: locked, _OTHERS: others, _CONSTRAINTS: constraints, "_manylinux.py": [_manylinux(plan.target)]}
-    return {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()}
+    written = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()}
+    return {**written, _AT_INDEXES: Path(pip_at_indexes.__file__).read_bytes()} if plan.indexes else written
 
 
 def _line(plan: LayerPlan, pin: Pin) -> str:
     requirement = pin.requirement
     if pin.url:
         requirement = requirement.replace(pin.url, _with_variables(plan, pin.url))
+    if pin.path:
+        requirement = requirement.replace(f" @ {pin.path}", f" @ {_local_url(pin, pin.path)}")
     options = [f"--hash={value}" for value in pin.hashes]
     options += [f'--config-settings="{setting}"' for setting in pin.config_settings]
     return " ".join([requirement, *options])
+
+
+def _local_url(pin: Pin, path: str) -> str:
+    """Where pip finds in the container what is at a path on this machine."""
+    folder = f"file://{_LOCAL}/{pin.name}"
+    return f"{folder}/{quote(PurePosixPath(path).name)}" if is_file(path) else folder
 
 
 def _with_variables(plan: LayerPlan, url: str) -> str:
@@ -159,6 +191,7 @@ def _environment(plan: LayerPlan, *, host_ca: bool) -> dict[str, str]:
         "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_INDEX_URL": index.index_url,
         "PIP_EXTRA_INDEX_URL": " ".join(index.extra_index_urls),
+        pip_at_indexes.VARIABLE: " ".join(_indexes(plan)),
         "PIP_FIND_LINKS": " ".join(index.find_links),
         "PIP_TRUSTED_HOST": " ".join(index.trusted_hosts),
         "PIP_NO_INDEX": "1" if index.no_index else None,
@@ -173,13 +206,20 @@ def _environment(plan: LayerPlan, *, host_ca: bool) -> dict[str, str]:
         "PYTHONPATH": _IN,
         # Without times and debug information, which holds the path of a random folder, compiled sdists are
         # byte-identical from build to build.
-        "SOURCE_DATE_EPOCH": _EPOCH,
+        "SOURCE_DATE_EPOCH": str(EPOCH),
         "CFLAGS": "-g0",
         "CXXFLAGS": "-g0",
         "PYTHONHASHSEED": "0",
     }
     secrets = {_variable(plan, secret): secret for secret in plan.secrets}
     return {**{key: value for key, value in settings.items() if value}, **secrets}
+
+
+def _indexes(plan: LayerPlan) -> Iterator[str]:
+    """The indexes that the lock file names, and the default one where it names none for a pin."""
+    yield from plan.indexes
+    if plan.indexes and any(not (pin.index or pin.url or pin.path) for pin in plan.pins):
+        yield pip_at_indexes.DEFAULT
 
 
 def _host_ca(environ: Mapping[str, str]) -> bytes | None:
@@ -265,10 +305,20 @@ def _no_match(requirement: str, output: Sequence[str], *, offline: bool) -> Inst
     )
 
 
+_NO_TAGS = re.compile(r"unable to detect version", re.IGNORECASE)
+
+
 def _build_failed(output: Sequence[str]) -> SdistBuildError:
     names = {match["name"] for line in output if (match := _BUILD.search(line)) and match["name"]}
     return SdistBuildError(
         f"The source distribution of {', '.join(f'`{name}`' for name in sorted(names)) or 'a pin'} does not build",
         detail=_tail(output),
-        hint="pin a version that has a wheel for the target, or name an image that has what the build needs",
+        hint=_how_to_build(output),
     )
+
+
+def _how_to_build(output: Sequence[str]) -> str:
+    if any(map(_NO_TAGS.search, output)):
+        hatch = "with hatch-vcs `fallback-version` below [tool.hatch.version]"
+        return f"git's tags do not travel: set `fallback_version` below [tool.setuptools_scm], or {hatch}"
+    return "pin a version that has a wheel for the target, or name an image that has what the build needs"

@@ -76,7 +76,7 @@ def _tokens(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise Problem("a quote is not closed", excerpt=text) from error
+        raise Problem("a quote is not closed", hint="close it on the same line", excerpt=text) from error
 
 
 def _option(token: str) -> tuple[str, str | None]:
@@ -221,5 +221,8 @@ def checked_url(url: str) -> None:
     except ValueError:
         complete = False
     if not complete or any(character.isspace() for character in url):
-        hint = "after the host comes a slash: `git+ssh://git@host/path`" if "ssh://" in url else ""
+        slash = "after the host comes a slash: `git+ssh://git@host/path`"
+        hint = (
+            slash if "ssh://" in url else "a URL has a host, and neither blanks nor lone brackets: `https://host/path`"
+        )
         raise Problem("not a URL", hint=hint)

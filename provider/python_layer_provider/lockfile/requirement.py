@@ -2,92 +2,112 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
-from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import VERSION_PATTERN
 
-from python_layer_provider.errors import LockFileUnsupportedError
+from python_layer_provider.errors import LockFileNotFoundError, LockFileUnsupportedError
+from python_layer_provider.lockfile.markers import normal
 from python_layer_provider.lockfile.model import Pin
 from python_layer_provider.lockfile.options import checked_hash, checked_url, split
+from python_layer_provider.lockfile.paths import at_path, is_file, is_path, name_and_version
 from python_layer_provider.lockfile.problem import Problem
 
+_EXACT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*==\s*([A-Za-z0-9.!+_-]+)")
+_VERSION = re.compile(VERSION_PATTERN, re.VERBOSE | re.IGNORECASE)
 _URL = re.compile(r"(?:(?:git|hg|svn|bzr)\+[a-z]+|https?)://", re.IGNORECASE)
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
-_ARCHIVE = r"\.(?:whl|zip|tar|tgz|tbz|txz|tlz|tar\.(?:gz|bz2|xz|lz|lzma))"
-_LOCAL = re.compile(
-    rf"""
-    \.{{1,2}}(?:$|[/\\\[;\s])       # . ./x .[extra]
-    | ~?[/\\] | [A-Za-z]:[/\\]      # /x ~/x C:\x
-    | (?:[a-z]+\+)?file:            # file:///x git+file:///x
-    | [^\s=<>!@:;]*[/\\]            # vendor/x
-    | [^\s=<>!@:;/]+{_ARCHIVE}(?:\[[^\]]*\])?\s*(?:$|;)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
 
 
-def parse_requirement(head: str, hashes: Iterable[str], settings: tuple[str, ...], where: str) -> Pin:
-    """The pin of a requirement, its hashes and settings."""
-    _refuse_local(head)
-    requirement, marker = _requirement(head)
-    name = canonicalize_name(requirement.name)
-    if requirement.url:
-        version, url, found = _direct(requirement.url, name)
-        hashes = [*hashes, *found]
-    else:
-        version, url = _version(requirement.specifier), None
-        _refuse_file_name(requirement)
-    return Pin(
-        name=name,
-        version=version,
-        specifier=str(requirement.specifier),
-        url=url,
-        extras=tuple(sorted({canonicalize_name(extra) for extra in requirement.extras})),
-        marker=marker,
-        hashes=tuple(sorted(set(hashes))),
+def no_files(path: str) -> str:
+    """Read nothing, for requirements that are at no path or have their name before it."""
+    raise LockFileNotFoundError(f"no such file: `{path}`")
+
+
+def parse_requirement(
+    head: str,
+    hashes: Iterable[str],
+    settings: tuple[str, ...],
+    where: str,
+    read: Callable[[str], str] = no_files,
+) -> Pin:
+    """The pin of a requirement, its hashes and settings; `read` reads the files of a project at a path."""
+    text, marker = _parted(head)
+    if exact := _exact(text):
+        name, version = exact
+        return Pin(
+            name=canonicalize_name(name),
+            version=version,
+            specifier=f"=={version}",
+            marker=normal(marker) if marker.strip() else None,
+            hashes=tuple(sorted(set(hashes))),
+            config_settings=settings,
+            where=where,
+        )
+    pin = _pin(text, read)
+    found = tuple(sorted({*hashes, *pin.hashes}))
+    if found and pin.path and not is_file(pin.path):
+        raise Problem("a folder has no hash", hint="leave out `--hash`: what is in the folder counts as it is")
+    return replace(
+        pin,
+        marker=normal(marker) if marker.strip() else None,
+        hashes=found,
         config_settings=settings,
         where=where,
     )
 
 
-def _requirement(head: str) -> tuple[Requirement, str | None]:
+def _parted(head: str) -> tuple[str, str]:
     # pip splits here as well, and only in a URL that stands alone does it leave a semicolon without a blank.
-    alone = _URL.match(head)
-    text, _, marker = head.partition("; " if alone else ";")
-    return Requirement(_named(text.strip()) if alone else text), _marker(marker) if marker.strip() else None
+    text, _, marker = head.partition("; " if _URL.match(head) or head.lower().startswith("file:") else ";")
+    return text.strip(), marker
 
 
-@functools.lru_cache(maxsize=1024)
-def _marker(text: str) -> str:
-    # Half of the time that a lock file takes went into the same few markers.
-    return str(Marker(text))
+def _exact(text: str) -> tuple[str, str] | None:
+    """Name and version of `name==version`, as nearly all lines are; `packaging` takes ten times as long for it."""
+    found = _EXACT.fullmatch(text)
+    # Where the version is none, `packaging` has the words for it.
+    return (found[1], found[2]) if found and _VERSION.fullmatch(found[2]) else None
+
+
+def _pin(text: str, read: Callable[[str], str]) -> Pin:
+    if is_path(text):
+        return at_path(_checked_path(text), read)
+    requirement = Requirement(_named(text) if _URL.match(text) else text)
+    name = canonicalize_name(requirement.name)
+    extras = tuple(sorted({canonicalize_name(extra) for extra in requirement.extras}))
+    if not requirement.url:
+        _refuse_file_name(requirement)
+        specifier = requirement.specifier
+        return Pin(name=name, version=_version(specifier), specifier=str(specifier), extras=extras)
+    if is_path(requirement.url) or ":" not in requirement.url:
+        return at_path(_checked_path(requirement.url), read, requirement)
+    version, url, hashes = _direct(requirement.url, name)
+    return Pin(name=name, version=version, url=url, extras=extras, hashes=tuple(hashes))
+
+
+def _checked_path(text: str) -> str:
+    if _VCS.match(text):
+        hint = "name the folder itself, `name @ ./folder`, or a URL that the build can reach"
+        raise Problem("a repository on this machine", hint=hint, kind=LockFileUnsupportedError)
+    if ";" in text:
+        raise Problem("unexpected text after a URL", hint="part them by a blank, a semicolon and a blank")
+    return text
 
 
 def editable(value: str) -> str:
-    """What `-e` names: a VCS reference, which in a layer is as any other."""
-    if not (_VCS.match(value) and _URL.match(value)):
-        raise _path_dependency()
+    """What `-e` names: a repository or a folder, which in a layer is as any other."""
+    if re.fullmatch(r"[\w.-]+(?:\[[^\]]*\])?", value):
+        return f"./{value}"
+    if not (_VCS.match(value) or is_path(value) or "@" in value):
+        raise Problem("`-e` takes a folder or a repository", hint="leave out `-e`")
     return value
-
-
-def _refuse_local(head: str) -> None:
-    if _LOCAL.match(head):
-        raise _path_dependency()
-
-
-def _path_dependency() -> Problem:
-    return Problem(
-        "path dependencies are not supported yet",
-        hint="publish it and pin it, or build a wheel and name its URL: `name @ https://…/name-1.0-py3-none-any.whl`; "
-        "to leave out your own project: `uv export --no-emit-project`",
-        kind=LockFileUnsupportedError,
-    )
 
 
 def _refuse_file_name(requirement: Requirement) -> None:
@@ -118,8 +138,9 @@ def _named(url: str) -> str:
 
 def _direct(url: str, name: NormalizedName) -> tuple[str | None, str, list[str]]:
     """The version that a URL's file name tells, the URL without what pip no longer needs, and its hashes."""
-    if _LOCAL.match(url) or not _URL.match(url):
-        raise _foreign_url(url)
+    if not _URL.match(url):
+        hint = "pip takes `https://…`, `git+https://…`, `git+ssh://git@host/path` and their like"
+        raise Problem("no such kind of URL", hint=hint, kind=LockFileUnsupportedError)
     checked_url(url)
     if url.endswith("]"):
         raise Problem("extras stand behind the URL", hint=f"{name}[…] @ https://…")
@@ -138,28 +159,8 @@ def _direct(url: str, name: NormalizedName) -> tuple[str | None, str, list[str]]
 
 
 def _name_and_version(url: str) -> tuple[NormalizedName, str] | None:
-    """What a file's name tells: a wheel always, an sdist where it keeps to the standard, a repository nothing."""
-    if _VCS.match(url):
-        return None
-    filename = unquote(urlsplit(url).path.rpartition("/")[2])
-    if filename.endswith(".whl"):
-        try:
-            name, version, _, _ = parse_wheel_filename(filename)
-        except ValueError as error:
-            raise Problem("not the name of a wheel", hint="name-1.0-py3-none-any.whl", excerpt=filename) from error
-        return name, str(version)
-    try:
-        name, version = parse_sdist_filename(filename)
-    except ValueError:
-        return None
-    return name, str(version)
-
-
-def _foreign_url(url: str) -> Problem:
-    if _LOCAL.match(url) or ":" not in url:
-        return _path_dependency()
-    hint = "pip takes `https://…`, `git+https://…`, `git+ssh://git@host/path` and their like"
-    return Problem("no such kind of URL", hint=hint, kind=LockFileUnsupportedError)
+    """What the file's name in a URL tells; a repository's tells nothing."""
+    return None if _VCS.match(url) else name_and_version(unquote(urlsplit(url).path.rpartition("/")[2]))
 
 
 # What people write instead, and what they mean.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from python_layer_provider.errors import LayerError, LockFileUnsupportedError
+from python_layer_provider.errors import InvalidInputError, LayerError, LockFileUnsupportedError
 from python_layer_provider.lockfile.model import Lockfile, Pin
 from python_layer_provider.lockfile.options import (
     ALONE,
@@ -18,54 +18,52 @@ from python_layer_provider.lockfile.options import (
     parse_options,
     split,
 )
+from python_layer_provider.lockfile.paths import NoProject, is_file
 from python_layer_provider.lockfile.problem import Line, Problem
+from python_layer_provider.lockfile.project import read_project
 from python_layer_provider.lockfile.requirement import editable, not_a_requirement, parse_requirement
+from python_layer_provider.lockfile.source import Source
 
-ReadText = Callable[[str], str]
-"""The text of an included file, by its path; raises a `LayerError` where there is none."""
+_HOW_TO_GROUP = "requirements files have neither groups nor extras: name the file that holds what is wanted"
 
 
-def parse_requirements(text: str, *, label: str, environ: Mapping[str, str], read_text: ReadText) -> Lockfile:
+def parse_requirements(source: Source) -> Lockfile:
     """Parse a requirements file and the files that it includes.
 
     pip's own rules hold, with four differences: what pip drops without a word is an error, an unset
-    environment variable is one too, tabs part words as blanks do, and a VCS requirement with `-e`
-    is an ordinary one, for nothing in a layer is editable.
-
-    Args:
-        text: The file's text.
-        label: The file's path as messages name it; included paths are relative to its folder.
-        environ: What `${NAME}` stands for.
-        read_text: Gives the text of an included file.
+    environment variable is one too, tabs part words as blanks do, and what stands behind `-e`
+    is an ordinary requirement, with marker and all, for nothing in a layer is editable.
 
     Raises:
         LockFileSyntaxError: Lines that cannot be read, all of them in one error.
-        LockFileUnsupportedError: Local paths, includes by URL, options that a layer has no use for.
-        LayerError: What `read_text` raises.
+        LockFileUnsupportedError: Includes by URL, options that a layer has no use for.
+        LayerError: What `source.read` raises.
     """
-    reader = _Reader(environ, read_text)
-    reader.read(_File(label), _lines_of(text, label))
-    return reader.lockfile(label)
+    return _parsed(source, _lines_of(source.text, source.label), _File(source.label))
 
 
-def parse_requirement_list(
-    items: Sequence[str], *, environ: Mapping[str, str], read_text: ReadText, label: str = "requirements"
-) -> Lockfile:
+def parse_requirement_list(items: Sequence[str], source: Source) -> Lockfile:
     """Parse a list of lines as they may stand in a requirements file.
 
     Args:
         items: The lines; messages name them `requirements[0]` and so on.
-        environ: What `${NAME}` stands for.
-        read_text: Gives the text of a file that an item includes.
-        label: How messages name the list.
+        source: How messages name the list, and its surroundings; its text counts for nothing.
 
     Raises:
         LayerError: As `parse_requirements`.
     """
-    lines = [Line(f"{label}[{i}]", line) for i, item in enumerate(items) for _, line in _logical_lines(item)]
-    reader = _Reader(environ, read_text)
-    reader.read(_File(""), lines)
-    return reader.lockfile(label)
+    numbered = enumerate(items)
+    lines = [Line(f"{source.label}[{i}]", line) for i, item in numbered for _, line in _logical_lines(item)]
+    return _parsed(source, lines, _File(""))
+
+
+def _parsed(source: Source, lines: Iterable[Line], file: _File) -> Lockfile:
+    for what in ("groups", "extras"):
+        if getattr(source, what):
+            raise InvalidInputError(f"`{source.label}` has no {what}", hint=_HOW_TO_GROUP, input_name=what)
+    reader = _Reader(source)
+    reader.read(file, lines)
+    return reader.lockfile(source.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +79,13 @@ class _File:
 class _Reader:
     """Gathers what a file and those that it includes say, and all that is wrong with them."""
 
-    def __init__(self, environ: Mapping[str, str], read_text: ReadText) -> None:
-        self._environ = environ
-        self._read_text = read_text
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._pins: list[Pin] = []
         self._constraints: list[Pin] = []
         self._index = IndexBuilder()
         self._problems: list[LayerError] = []
+        self._warnings: list[str] = []
         self._open: list[_File] = []
         self._done: set[tuple[str, bool]] = set()
 
@@ -101,7 +99,8 @@ class _Reader:
         if self._problems:
             raise _all_in_one(self._problems, label)
         pins, constraints = tuple(self._pins), tuple(self._constraints)
-        return Lockfile(label=label, pins=pins, constraints=constraints, index=self._index.frozen())
+        warnings = tuple(self._warnings)
+        return Lockfile(label=label, pins=pins, constraints=constraints, index=self._index.frozen(), warnings=warnings)
 
     def _try(self, line: Line) -> None:
         try:
@@ -110,10 +109,11 @@ class _Reader:
             self._problems.append(problem.at(line))
 
     def _take(self, line: Line) -> None:
-        head, tail = split(_expanded(line.raw, self._environ))
+        head, tail = split(_expanded(line.raw, self._source.environ))
+        tail, marker = _marker_behind(tail) if not head else (tail, "")
         hashes, options = parse_options(tail)
         if not head and options and options[0][0] == "--editable":
-            head = editable(options.pop(0)[1])
+            head = f"{editable(options.pop(0)[1])}{marker}"
         if head:
             self._pin(head, hashes, options, line)
         elif hashes:
@@ -132,12 +132,35 @@ class _Reader:
                 self._index.take(name, value)
             else:
                 raise Problem(f"`{name}` is for all requirements", hint="put it on a line of its own")
+        pin = self._parsed(head, hashes, tuple(settings), line)
+        if pin.path and self._open[-1].constraint:
+            hint = "name it in a requirements file, where it counts as well"
+            raise Problem("a path cannot be a constraint", hint=hint, kind=LockFileUnsupportedError)
+        (self._constraints if self._open[-1].constraint else self._pins).append(pin)
+
+    def _parsed(self, head: str, hashes: list[str], settings: tuple[str, ...], line: Line) -> Pin:
         try:
-            pin = parse_requirement(head, hashes, tuple(settings), line.where)
+            pin = parse_requirement(head, hashes, settings, line.where, self._source.read)
+        except NoProject as problem:
+            if (beside := self._beside(problem.path)) and "${" not in line.raw:
+                problem.hint = f"did you mean `{beside}`: relative paths start where the program is"
+            raise
+        except LayerError as error:
+            raise _of_a_file(error, line) from error
         # packaging's parser calls itself for each parenthesis of a marker.
         except (ValueError, RecursionError) as error:
             raise not_a_requirement(line.raw, error) from error
-        (self._constraints if self._open[-1].constraint else self._pins).append(pin)
+        if pin.path and not is_file(pin.path) and (beside := self._beside(pin.path)):
+            what = f"{line.where}: `{pin.path}` starts where the program is, as it starts where pip runs"
+            self._warnings.append(f"{what}; the folder of that name beside the file is `{beside}`")
+        return pin
+
+    def _beside(self, path: str) -> str | None:
+        """The project that the path would lead to if it started where the file is, where people may mean it."""
+        folder = os.path.dirname(self._open[-1].path)  # noqa: PTH120
+        beside = os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
+        found = beside != path and read_project(beside, self._source.read).exists
+        return f"./{beside}" if found else None
 
     def _obey(self, options: Sequence[tuple[str, str]], line: Line) -> None:
         for name, value in sorted(options, key=index_url_first):
@@ -160,10 +183,9 @@ class _Reader:
             return
         self._done.add(file.key)
         try:
-            text = self._read_text(file.path)
+            text = self._source.read(file.path)
         except LayerError as error:
-            what = "the file cannot be included" if "${" in line.raw else error.what
-            raise Problem(what, hint=error.hint, kind=type(error)) from error
+            raise _of_a_file(error, line) from error
         self.read(file, _lines_of(text, file.path))
 
     def _refuse_cycle(self, file: _File) -> None:
@@ -173,6 +195,12 @@ class _Reader:
             raise Problem(f"the file includes itself ({' -> '.join(chain)})", hint="remove this line")
         if len(paths) > _DEEPEST:
             raise Problem(f"more than {_DEEPEST} files include each other", hint="include the last one from the first")
+
+
+def _of_a_file(error: LayerError, line: Line) -> Problem:
+    """What is wrong with a file that a line names; its path may be a variable's value."""
+    what = "the file that it names cannot be read" if "${" in line.raw else error.what
+    return Problem(what, hint=error.hint, kind=type(error))
 
 
 _DEEPEST = 50
@@ -195,6 +223,7 @@ def _all_in_one(problems: Sequence[LayerError], label: str) -> LayerError:
 # --- from text to logical lines, by pip's rules ---
 # https://pip.pypa.io/en/stable/reference/requirements-file-format/#structure
 
+_EDITABLE_WITH_MARKER = re.compile(r"(?P<option>(?:-e|--e)[^;]*?)\s+(?P<marker>;.*)")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -219,6 +248,15 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             yield first, joined
     if last := _without_comment("".join(parts)):
         yield first, last
+
+
+def _marker_behind(options: str) -> tuple[str, str]:
+    """The options without the marker that uv writes behind the path of `-e`, and that marker, semicolon and all."""
+    match = _EDITABLE_WITH_MARKER.match(options)
+    if not match:
+        return options, ""
+    marker, rest = split(match["marker"])
+    return f"{match['option']} {rest}", f" {marker}"
 
 
 def _without_comment(line: str) -> str:
