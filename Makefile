@@ -15,6 +15,7 @@ demo: .venv/.ready  ## a layer's life on the real engine, without an AWS account
 # The parts come up once before pytest, which would hide how long they take the first time.
 test: lint  ## lint, then all tests, against the real parts
 	@$(BIN)/python -m tools.parts
+	@$(BIN)/python -m tools.lockers
 	@$(BIN)/python -m pytest --cov --cov-report=term
 
 lint: .venv/.ready  ## style, types, and who may import whom
