@@ -5,6 +5,8 @@ Both run on the same locks, engine, image and machine, in turn, in three states:
 - cold: no cache of pip's, none of ours; the image is there;
 - warm: the caches are filled, one line of the lock has changed to a version not seen before;
 - unchanged: the same lock again.
+
+Before that, how long a preview takes to read a lock file of each format.
 """
 
 import argparse
@@ -17,18 +19,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import docker
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import reading
 from tools.parts import RealParts, real_parts
 from tools.progress import PartUnavailableError
 
 _LOCKS = Path(__file__).parent / "locks"
 _PYTHON = "3.11"
+_READINGS = 15
 _STATES = ("cold", "warm", "unchanged")
 _PEER_CACHE = "pulumi-python-layer-bench"
 _OUR_CACHES = "pulumi-python-layer-pip-"
@@ -163,7 +167,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, choices=range(1, 6), help="runs of each state (3)")
     parser.add_argument("--lock", action="append", choices=("small", "large"), help="which locks (both)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--reading", action="store_true", help="only how long lock files take to read")
     options = parser.parse_args()
+    readings = list(reading.readings(_READINGS))
+    if options.reading:
+        Console().print(reading.table(readings))
+        return 0
     if not shutil.which("zip") or not shutil.which("docker"):
         print("The peer needs `docker` and `zip`: apt-get install docker.io zip", file=sys.stderr)
         return 1
@@ -180,9 +189,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps([_summary(one) for one in found], indent=2))
+        builds, read = [_summary(one) for one in found], [asdict(one) for one in readings]
+        print(json.dumps({"builds": builds, "reading": read}, indent=2))
     else:
-        Console().print(_table(found))
+        Console().print(reading.table(readings), _table(found), sep="\n")
     return 0
 
 
