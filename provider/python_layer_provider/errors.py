@@ -12,7 +12,8 @@ LayerError
 │   ├── NotLockedError               PYL-LOCK-INCOMPLETE
 │   ├── UnknownRuntimeError          PYL-RUNTIME-UNKNOWN
 │   ├── UnknownArchitectureError     PYL-ARCHITECTURE-UNKNOWN
-│   └── InvalidInputError            PYL-INPUT-INVALID
+│   ├── InvalidInputError            PYL-INPUT-INVALID
+│   └── CodeTooLargeError            PYL-CODE-TOO-LARGE
 ├── EngineError                      the container engine
 │   ├── EngineNotRunningError        PYL-ENGINE-NOT-RUNNING
 │   ├── EngineFailedError            PYL-ENGINE-FAILED
@@ -144,6 +145,12 @@ class InvalidInputError(InputError):
     """An input breaks a rule of Lambda or of this project."""
 
     code = "PYL-INPUT-INVALID"
+
+
+class CodeTooLargeError(InputError):
+    """The function's own code is over Lambda's limits."""
+
+    code = "PYL-CODE-TOO-LARGE"
 
 
 class EngineError(LayerError):

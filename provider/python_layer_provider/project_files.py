@@ -37,7 +37,7 @@ class Travelling:
     executable: bool
 
 
-def project_files(folder: Path, called: str) -> Iterator[Travelling]:
+def project_files(folder: Path, called: str, excluded: Rules = Rules()) -> Iterator[Travelling]:  # noqa: B008 (frozen)
     """The files of a project's folder that travel, in no particular order.
 
     Files that git ignores stay: they are of this machine, and may be large, secret, or other tomorrow. Where the
@@ -49,12 +49,13 @@ def project_files(folder: Path, called: str) -> Iterator[Travelling]:
     Args:
         folder: Where it is.
         called: How messages name it.
+        excluded: What else stays, by paths in the folder.
 
     Raises:
         LockFileUnsupportedError: A link leads nowhere, out of the repository or into itself.
         OSError: Something cannot be read.
     """
-    yield from _Walk(folder, called).files()
+    yield from _Walk(folder, called, excluded).files()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,11 @@ class _Folder:
 class _Walk:
     """One project's files, found with one look at each folder and none into what is ignored."""
 
-    def __init__(self, folder: Path, called: str) -> None:
+    def __init__(self, folder: Path, called: str, excluded: Rules) -> None:
         self._called = called
+        self._excluded = excluded
         real = folder.resolve(strict=True)
-        self._repository = _repository(real)
+        self._repository = repository(real)
         self._path = "".join(f"{name}/" for name in real.relative_to(self._repository).parts)
         self._start = _Folder(str(real), self._path, _rules_around(self._repository, self._path), (str(real),))
 
@@ -100,15 +102,20 @@ class _Walk:
     def _entry(self, entry: os.DirEntry[str], folder: _Folder, rules: Rules) -> Iterator[_Folder | Travelling]:
         path = f"{folder.path}{entry.name}"
         mode = _mode(entry)
-        if rules.ignore(path, is_folder=stat.S_ISDIR(mode)):
+        is_folder = stat.S_ISDIR(mode)
+        if rules.ignore(path, is_folder=is_folder) or self._excluded.ignore(self._inside(path), is_folder=is_folder):
             return
         real = self._target(entry, path) if entry.is_symlink() else entry.path
         if stat.S_ISREG(mode):
-            yield Travelling(path=path[len(self._path) :], source=real, executable=bool(mode & stat.S_IXUSR))
-        elif stat.S_ISDIR(mode) and not (folder is self._start and _is_output(entry)):
+            yield Travelling(path=self._inside(path), source=real, executable=bool(mode & stat.S_IXUSR))
+        elif is_folder and not (folder is self._start and _is_output(entry)):
             if real in folder.chain:
                 raise self._bad_link(path, "leads into itself")
             yield _Folder(real, f"{path}/", rules, (*folder.chain, real))
+
+    def _inside(self, path: str) -> str:
+        """A path relative to the project's folder."""
+        return path[len(self._path) :]
 
     def _target(self, link: os.DirEntry[str], path: str) -> str:
         """Where a link leads."""
@@ -123,13 +130,13 @@ class _Walk:
 
     def _bad_link(self, path: str, what: str) -> LockFileUnsupportedError:
         return LockFileUnsupportedError(
-            f"the link `{path[len(self._path) :]}` in {self._called} {what}",
+            f"the link `{self._inside(path)}` in {self._called} {what}",
             hint="put a copy of the file there, remove the link, or name it in .gitignore",
             input_name="requirements",
         )
 
 
-def _repository(real: Path) -> Path:
+def repository(real: Path) -> Path:
     """The repository that a folder is in; the folder itself where it is in none."""
     return next((folder for folder in (real, *real.parents) if os.path.lexists(folder / _REPOSITORY)), real)
 

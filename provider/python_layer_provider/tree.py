@@ -13,7 +13,7 @@ class Member:
     """One regular file of the tree. Its contents are read when they are needed, and not kept."""
 
     path: str
-    """Relative, with `/`, beginning with `python/`."""
+    """Relative, with `/`; in a layer it begins with `python/`."""
     size: int
     """Bytes."""
     executable: bool
@@ -64,8 +64,12 @@ def member_path(name: str, origin: str) -> str:
     Raises:
         HostileTreeError: The name leads outside, or cannot be unpacked everywhere.
     """
-    parts = name.split("/")
-    # A backslash is a separator to some unzippers; what does not print hides something.
-    if not name.isprintable() or "\\" in name or not {"", ".", ".."}.isdisjoint(parts):
+    if not unpacks_everywhere(name):
         raise HostileTreeError(f"`{origin}` has a file with a name that no layer can have: {name!r}")
     return f"python/{name}"
+
+
+def unpacks_everywhere(name: str) -> bool:
+    """Whether a member of this name is unpacked to the same place by all, and inside."""
+    # A backslash is a separator to some unzippers; what does not print hides something.
+    return name.isprintable() and "\\" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))

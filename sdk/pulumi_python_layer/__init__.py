@@ -1,20 +1,22 @@
-"""Locked Python dependencies as an AWS Lambda layer, as a Pulumi resource."""
+"""Locked Python dependencies as an AWS Lambda layer, and functions that use them, as Pulumi resources."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pulumi_python_layer.function import PythonFunction, PythonFunctionArgs
     from pulumi_python_layer.layer import Build, PythonLayer
 
-__all__ = ["Build", "PythonLayer"]
+__all__ = ["Build", "PythonFunction", "PythonFunctionArgs", "PythonLayer"]
+
+_MODULES = {"Build": "layer", "PythonLayer": "layer", "PythonFunction": "function", "PythonFunctionArgs": "function"}
 
 
 def __getattr__(name: str) -> object:
     # The command line shares this package and has no use for Pulumi, which takes half a second to load.
-    if name in __all__:
-        from pulumi_python_layer import layer  # noqa: PLC0415 (see above)
-
-        return getattr(layer, name)
+    if name in _MODULES:
+        return getattr(import_module(f"pulumi_python_layer.{_MODULES[name]}"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

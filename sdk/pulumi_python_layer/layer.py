@@ -203,6 +203,8 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             lambda found: inputs.problems(findings.told_by(resource_name, found.failures))
         )
         super().__init__(LayerProvider(), resource_name, props, opts)
+        self.plan = known.plan if known else None
+        """What will be installed, where that is known while the program runs; nothing of it is an output."""
         selection.apply(self._warn)
         if not props["region"] and not _profile_may_have_one(profile):
             pulumi.log.warn("No AWS region is set\nhint: pulumi config set aws:region eu-west-1", self)
@@ -225,6 +227,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         names = (*_OUTPUTS, *(key for key in PythonLayer.__annotations__ if key not in _OUTPUTS))
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         Resource.__init__(layer, LayerProvider(), resource_name, dict.fromkeys(names), options)
+        layer.plan = None
         return layer
 
     def _warn(self, found: _Selection) -> None:

@@ -1,8 +1,13 @@
-"""Lock files of public projects against what the real tools select, where that collection is at hand."""
+"""Lock files of public projects against what the real tools select.
+
+The collection is no part of the repository: these tests are there where `REAL_LOCK_FILES` names its folder. Each case
+has a lock file with its neighbours, and an `expected.json` that maps targets to names and versions.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +20,9 @@ from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.selection import select
 from python_layer_provider.target import Target
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "locks"
-CASES = sorted((path.parent for path in CORPUS.glob("*/expected.json")), key=lambda path: path.name)
+CASES = sorted(
+    (path.parent for path in Path(os.environ["REAL_LOCK_FILES"]).glob("*/expected.json")), key=lambda path: path.name
+)
 TARGETS = {
     "py311-x86_64": Target.of("python3.11", "x86_64"),
     "py313-x86_64": Target.of("python3.13", "x86_64"),
@@ -49,7 +55,6 @@ def no_file_fits(found: InputError) -> bool:
     return isinstance(found, LockFileTargetError) and "have no file for" in found.what
 
 
-@pytest.mark.skipif(not CASES, reason="the collection of real lock files is not part of the repository")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_real_lock_files_give_what_the_real_tools_select(case: Path, target: str, tmp_path: Path) -> None:

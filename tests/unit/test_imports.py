@@ -34,8 +34,10 @@ def test_the_provider_loads_neither_boto3_nor_docker() -> None:
     "stage",
     [
         "archive",
+        "code",
         "contents",
         "errors",
+        "handler",
         "inputs",
         "layer_version",
         "lockfile",

@@ -9,44 +9,21 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi.output import Unknown
-from pulumi.runtime import MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.rpc import is_rpc_secret, unwrap_rpc_secret
 
 from pulumi_python_layer import Build, PythonLayer
 from python_layer_provider import inputs
 from python_layer_provider.plan import LayerPlan
+from tests.unit.engine_fake import LAYER, run
 from tests.unit.helpers import A_UV_LOCK, ARN, HASH
 
-TOKEN = "pulumi-python:dynamic/python_layer:PythonLayer"
 LOCKED = f"idna==3.11 --hash={HASH}\n"
 Declared = Callable[..., dict[str, Any]]
 
 
 # Pulumi's mocks look for an event loop that Python no longer makes by itself.
 pytestmark = pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
-
-
-class EngineFake(Mocks):
-    """A fake engine that takes every resource as it is and remembers it."""
-
-    def __init__(self) -> None:
-        self.seen: list[MockResourceArgs] = []
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.seen.append(args)
-        return ARN, args.inputs
-
-    def call(self, args: Any) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise NotImplementedError(args)
-
-
-def run(program: Callable[[], object], *, preview: bool = False) -> EngineFake:
-    """Run a program to its end."""
-    engine = EngineFake()
-    set_mocks(engine, project="shop", stack="dev", preview=preview)
-    pulumi.runtime.test(lambda: program() and None)()  # type: ignore[no-untyped-call]
-    return engine
 
 
 def declared(*, preview: bool = False, **given: Any) -> dict[str, Any]:
@@ -99,7 +76,7 @@ def test_the_inputs_of_a_layer_are_complete() -> None:
 
 def test_a_layer_is_registered_under_its_token() -> None:
     (seen,) = run(lambda: PythonLayer("deps", requirements="requirements.txt")).seen
-    assert (seen.typ, seen.name, seen.custom) == (TOKEN, "deps", True)
+    assert (seen.typ, seen.name, seen.custom) == (LAYER, "deps", True)
 
 
 def test_a_subclass_is_the_same_resource() -> None:
@@ -107,7 +84,7 @@ def test_a_subclass_is_the_same_resource() -> None:
         """A program's own."""
 
     (seen,) = run(lambda: Mine("deps", requirements="requirements.txt")).seen
-    assert seen.typ == TOKEN
+    assert seen.typ == LAYER
 
 
 def test_what_the_program_says_is_what_arrives() -> None:
@@ -226,8 +203,8 @@ def test_credentials_arrive_in_secrets_only(line: str) -> None:
 
 
 def test_credentials_of_the_environment_arrive_in_secrets_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "hunter2")
-    props = declared(requirements=["idna @ https://user:${TOKEN}@host/idna.zip"])
+    monkeypatch.setenv("LAYER", "hunter2")
+    props = declared(requirements=["idna @ https://user:${LAYER}@host/idna.zip"])
     assert is_rpc_secret(props[inputs.PLAN])
     assert "hunter2" not in str({key: value for key, value in props.items() if not is_rpc_secret(value)})
 
@@ -399,7 +376,7 @@ class Mine(PythonLayer):
 def test_a_version_that_exists_is_looked_up_by_its_arn(cls: type[PythonLayer]) -> None:
     layers: list[PythonLayer] = []
     (seen,) = run(lambda: layers.append(cls.get("theirs", ARN))).seen
-    assert (seen.typ, seen.resource_id) == (TOKEN, ARN)
+    assert (seen.typ, seen.resource_id) == (LAYER, ARN)
     assert all(isinstance(getattr(layers[0], name), pulumi.Output) for name in PythonLayer.__annotations__)
 
 

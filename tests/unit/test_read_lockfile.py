@@ -21,8 +21,6 @@ from python_layer_provider.errors import (
 from python_layer_provider.lockfile import Lockfile, read_lockfile
 from tests.unit.helpers import chosen
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "locks"
-
 
 def read(requirements: Any, base: Path, **environ: str) -> Lockfile:
     return read_lockfile(requirements, base=base, environ=environ)

@@ -24,12 +24,26 @@ LIMIT = 4 << 30
 # What a build of another process may be reading right now, or has left behind, seconds after it was last used.
 _IN_USE = 3600
 _ABANDONED = 24 * 3600
+# What no program has asked for in a month, seconds.
+_UNREAD = 30 * 24 * 3600
 
 
 def cache_folder() -> Path:
     """Where finished layers are kept."""
     folder = user_cache_path("pulumi-python-layer") / "layers"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def code_folder() -> Path:
+    """Where the zips of functions' code are, which the engine reads after the program has ended."""
+    folder = user_cache_path("pulumi-python-layer") / "code"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in folder.iterdir():
+        # Another process may have been faster.
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > _UNREAD:
+                file.unlink()
     return folder
 
 
