@@ -22,7 +22,15 @@ from tools.pulumi_cli import pulumi_bin
 
 DEFAULT_PYTHON = "3.11"
 
+# Roles take the policies that every account has.
+_EMULATOR_SETTINGS = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 _LANGUAGE_HOST = Path(__file__).with_name("language_host.py")
+_AWS_PLUGIN = Path(__file__).with_name("aws_plugin.py")
+# The interpreter and the plugin come by environment: many checkouts, each with its own, share a home.
+_AWS_LAUNCHER = """\
+#!/bin/sh
+exec "$PULUMI_PYTHON_CMD" -I "$PYTHON_LAYER_AWS_PLUGIN" "$@"
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +50,7 @@ class RealParts:
     def _pulumi(self, home: Path) -> dict[str, str]:
         (home / "stacks").mkdir(parents=True, exist_ok=True)
         return {
-            "PATH": self._path(),
+            "PATH": os.pathsep.join([str(_with_aws_plugin(home / "bin")), self._path()]),
             "PULUMI_HOME": str(home / "pulumi"),
             "PULUMI_BACKEND_URL": (home / "stacks").resolve().as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": "only for trying out",
@@ -50,6 +58,7 @@ class RealParts:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_PYTHON_CMD": sys.executable,
             "PYTHON_LAYER_LANGUAGE_HOST": str(_LANGUAGE_HOST),
+            "PYTHON_LAYER_AWS_PLUGIN": str(_AWS_PLUGIN),
         }
 
     def _path(self) -> str:
@@ -64,13 +73,23 @@ class RealParts:
         return {name: value for name, value in settings.items() if value is not None}
 
 
+def _with_aws_plugin(folder: Path) -> Path:
+    """Have the stand-in for the aws plugin in a folder: the official one is in no package registry."""
+    folder.mkdir(parents=True, exist_ok=True)
+    launcher = folder / "pulumi-resource-aws"
+    if not launcher.exists():
+        launcher.write_text(_AWS_LAUNCHER)
+        launcher.chmod(0o755)
+    return folder.absolute()
+
+
 @contextmanager
 def real_parts(*pythons: str) -> Iterator[RealParts]:
     """Have all parts for the length of the block, with a build image for each of the Python versions given."""
     pulumi = pulumi_bin()
     with container_engine() as host:
         template = build_images(pythons or (DEFAULT_PYTHON,), host)
-        with aws_emulator({} if host is None else {"DOCKER_HOST": host}) as aws:
+        with aws_emulator(_EMULATOR_SETTINGS if host is None else {**_EMULATOR_SETTINGS, "DOCKER_HOST": host}) as aws:
             yield RealParts(pulumi_bin=pulumi, docker_host=host, image_template=template, aws=aws)
 
 

@@ -1,12 +1,15 @@
 """Stacks to try: a program that declares layers, run by the real engine, and what came of it."""
 
 import gc
+import io
 import json
 import os
 import signal
 import subprocess
+import tarfile
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +175,14 @@ class Aws:
         client = self._client(arn.split(":")[3])
         return dict(client.get_layer_version(LayerName=layer.rpartition(":")[2], VersionNumber=int(number)))
 
+    def function(self, name: str, region: str = REGION) -> dict[str, Any]:
+        """What AWS says of a function."""
+        return dict(self._client(region).get_function_configuration(FunctionName=name))
+
+    def functions(self, region: str = REGION) -> list[str]:
+        """The names of all functions."""
+        return [found["FunctionName"] for found in self._client(region).list_functions()["Functions"]]
+
     def publish(self, layer_name: str, region: str = REGION) -> str:
         """Publish a version by hand; its ARN."""
         content = {"ZipFile": b"PK\5\6" + bytes(18)}
@@ -184,6 +195,28 @@ class Aws:
 
     def _client(self, region: str) -> Any:
         return boto3.client("lambda", region_name=region)
+
+
+def as_tar(zipped: Path) -> bytes:
+    """A zip's members with the modes that it gives them, owned by root."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(zipped) as archive, tarfile.open(fileobj=stream, mode="w") as tar:
+        for member in archive.infolist():
+            info = tarfile.TarInfo(member.filename)
+            info.size, info.mode = member.file_size, member.external_attr >> 16 & 0o777
+            tar.addfile(info, archive.open(member))
+    return stream.getvalue()
+
+
+def noting_steps(seen: list[tuple[str, str]]) -> Callable[[EngineEvent], None]:
+    """Notes operation and name of each step that does something, in the order in which they were done."""
+
+    def note(event: EngineEvent) -> None:
+        done = event.res_outputs_event
+        if done and done.metadata.op.value not in {"same", "replace", "read"}:
+            seen.append((done.metadata.op.value, done.metadata.urn.rpartition("::")[2]))
+
+    return note
 
 
 def new_project(word: str) -> str:

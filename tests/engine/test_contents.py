@@ -1,12 +1,9 @@
 """What is in the layer that AWS gets: it imports where Lambda puts it, and the same plan gives the same bytes."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ import pytest
 
 from python_layer_provider.build.cache import cache_folder
 from tests.engine.conftest import Containers
-from tests.engine.stacks import LOCKS, RUNTIME, Aws, LayerStack
+from tests.engine.stacks import LOCKS, RUNTIME, Aws, LayerStack, as_tar
 
 SDISTS = str(LOCKS / "sdists.txt")
 NOBODY = "65534:65534"
@@ -86,20 +83,9 @@ def _said_in_lambda(containers: Containers, zipped: Path, command: list[str]) ->
     environment = {"PYTHONPATH": "/opt/python"}
     container = containers.client.containers.create(containers.image, command, user=NOBODY, environment=environment)
     try:
-        container.put_archive("/opt", _as_tar(zipped))
+        container.put_archive("/opt", as_tar(zipped))
         container.start()
         container.wait()
         return container.logs().decode()
     finally:
         container.remove(force=True)
-
-
-def _as_tar(zipped: Path) -> bytes:
-    """A zip's members with the modes that it gives them, owned by root."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(zipped) as archive, tarfile.open(fileobj=stream, mode="w") as tar:
-        for member in archive.infolist():
-            info = tarfile.TarInfo(member.filename)
-            info.size, info.mode = member.file_size, member.external_attr >> 16 & 0o777
-            tar.addfile(info, archive.open(member))
-    return stream.getvalue()
