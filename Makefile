@@ -16,7 +16,7 @@ demo: .venv/.ready  ## a layer's life on the real engine, without an AWS account
 test: lint  ## lint, then all tests, against the real parts
 	@$(BIN)/python -m tools.parts
 	@$(BIN)/python -m tools.lockers
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/python -m tools.all_tests
 
 lint: .venv/.ready  ## style, types, and who may import whom
 	@$(BIN)/ruff check
