@@ -62,6 +62,16 @@ def read_contents(path: Path) -> Contents:
     )
 
 
+def size_table(path: Path, count: int = 8) -> str:
+    """The largest distributions of a layer's zip, a line each, in MB; empty where there is no zip to look into."""
+    try:
+        packages = read_contents(path).packages
+    except ArchiveError:
+        return ""
+    rows = [f"{each.size / 1e6:8.1f} MB {each.zipped_size / 1e6:8.1f} MB  {each.name}" for each in packages[:count]]
+    return "\n".join([f"{'unzipped':>11} {'zipped':>11}", *rows])
+
+
 def _package(archive: zipfile.ZipFile, infos: dict[str, zipfile.ZipInfo], record: str) -> Package:
     root, _, dist_info = record.removesuffix("/RECORD").rpartition("/")
     name, _, version = dist_info.removesuffix(".dist-info").partition("-")

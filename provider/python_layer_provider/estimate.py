@@ -24,20 +24,27 @@ def size_line(plan: LayerPlan) -> str:
     return "" if size is None else f"about {_mb(size)} of {_mb(UNZIPPED_LIMIT)} unzipped"
 
 
-def size_warnings(plan: LayerPlan) -> Iterator[str]:
-    """Which of Lambda's limits the layer will come close to."""
+def size_warnings(plan: LayerPlan, *, limit: int = UNZIPPED_LIMIT, in_bucket: bool = False) -> Iterator[str]:
+    """Which limits the layer will come close to.
+
+    Args:
+        plan: The layer.
+        limit: Bytes that it may have, unzipped.
+        in_bucket: Whether Lambda takes it from a bucket.
+    """
     zipped, unzipped = plan.download_size, estimated_size(plan)
     if zipped is None or unzipped is None:
         return
-    if unzipped > UNZIPPED_LIMIT * WARNING_SHARE:
+    if unzipped > limit * WARNING_SHARE:
+        whose = "what Lambda allows a function with all its layers" if limit == UNZIPPED_LIMIT else "its `max_size`"
         yield (
-            f"The layer will take about {_mb(unzipped)} unzipped, {unzipped / UNZIPPED_LIMIT:.0%} of what Lambda "
-            f"allows a function with all its layers\n{_largest(plan)}\nhint: leave out what is not needed at run time"
+            f"The layer will take about {_mb(unzipped)} unzipped, {unzipped / limit:.0%} of {whose}\n"
+            f"{_largest(plan)}\nhint: leave out what is not needed at run time"
         )
-    if zipped > DIRECT_UPLOAD_LIMIT:
+    if zipped > DIRECT_UPLOAD_LIMIT and not in_bucket:
         yield (
             f"The layer will take about {_mb(zipped)} zipped, and Lambda takes {_mb(DIRECT_UPLOAD_LIMIT)} "
-            f"in a direct upload\n{_largest(plan)}\nhint: split the lock file into two layers"
+            f'in a direct upload\n{_largest(plan)}\nhint: s3_bucket="a-bucket-in-the-same-region"'
         )
 
 

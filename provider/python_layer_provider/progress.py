@@ -24,6 +24,9 @@ class Progress:
     def step(self, message: str) -> None:
         """Say what is going on now; the next step may overwrite it."""
 
+    def debug(self, message: str) -> None:
+        """Say what only a bug report needs."""
+
     def warn(self, message: str) -> None:
         """Say what the person should read afterwards."""
 

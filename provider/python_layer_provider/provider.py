@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -23,14 +25,28 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from python_layer_provider import inputs, publish
-from python_layer_provider.build import build_layer, workspace
+from python_layer_provider.build import workspace
 from python_layer_provider.changes import package_changes
+from python_layer_provider.delivery import Order
 from python_layer_provider.errors import InvalidInputError
 from python_layer_provider.estimate import size_line
 from python_layer_provider.inputs import LayerInputs
-from python_layer_provider.layer_version import region_of_arn
+from python_layer_provider.layer_version import LayerVersion, region_of_arn
+from python_layer_provider.lifecycle import Versions
+from python_layer_provider.operations import (
+    Aws,
+    Created,
+    Past,
+    create_versions,
+    delete_versions,
+    permissions_that_are_there,
+    update_versions,
+    versions_that_are_there,
+)
 from python_layer_provider.plan import LayerPlan
+from python_layer_provider.progress import Progress
 from python_layer_provider.publish import AwsSettings
+from python_layer_provider.record import Record, recorded
 from python_layer_provider.rpc import engine_call
 from python_layer_provider.settings import BuildSettings, image_template
 
@@ -42,6 +58,7 @@ _CONFIG = (
     "aws:secretKey",
     "aws:token",
     "aws:endpoints",
+    "aws:s3UsePathStyle",
     "aws:assumeRole",
     "aws:assumeRoles",
     "python-layer:image",
@@ -63,6 +80,10 @@ class LayerProvider(ResourceProvider):
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Report all that is wrong with the inputs, the constructor's findings included."""
         found = inputs.failures({key: value for key, value in news.items() if not _unknown(value)})
+        with engine_call() as progress:
+            run = _run(progress.urn)
+            # A layer that is replaced is checked once more, as if it were new.
+            run.stands = run.stands or bool(_olds)
         if not found and not _olds and not _unknown(news.get("packages")):
             count = len(news.get("packages") or {})
             self._tell(f"{count} package{'' if count == 1 else 's'}", news, once=True)
@@ -71,8 +92,10 @@ class LayerProvider(ResourceProvider):
         )
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        """Answer always: changed bytes or metadata replace, retention updates, everything else is no change."""
+        """Answer always: changed bytes or metadata replace, retention and sharing update, the rest is no change."""
         olds, news = _olds, _news
+        with engine_call() as progress:
+            _run(progress.urn).olds = olds
         replaces = inputs.replaced_by(olds, news, unknown=_unknown)
         updates = inputs.updated_by(olds, news)
         if replaces and not _unknown(news.get("packages")):
@@ -82,55 +105,70 @@ class LayerProvider(ResourceProvider):
         return DiffResult(changes=bool(replaces or updates), replaces=replaces, delete_before_replace=False)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Build, verify, publish; what fails leaves nothing behind."""
-        with engine_call() as progress, workspace() as folder:
-            wanted = LayerInputs.of(props)
-            aws = self._aws(wanted.region, wanted.profile)
-            publish.check_session(aws)
-            images = image_template(self._config.get("python-layer:image"), os.environ)
-            settings = BuildSettings(image_template=images, timeout=wanted.timeout)
-            archive = build_layer(wanted.plan, settings, folder, progress).archive
-            version = publish.publish_layer_version(archive, wanted.metadata, aws, progress)
-            outs = {
-                **inputs.outputs(props, version),
-                "region": region_of_arn(version.arn),
+        """Build, verify, publish everywhere; what fails leaves nothing behind."""
+        with engine_call() as progress, recorded("create", progress) as record, workspace() as folder:
+            order = self._order(props, folder, progress, record)
+            record.fact(layer_name=order.wanted.metadata.layer_name, content_hash=order.wanted.plan.content_hash())
+            region = publish.check_session(self._aws(order.wanted.region, order.wanted.profile, record))
+            run = _run(progress.urn)
+            created = create_versions(order, region, run.past(props, progress.urn))
+            archive = created.delivery.archive
+            record.fact(**_made(created))
+            run.created = {
+                **inputs.outputs(props, created.version, created.versions),
+                "region": region_of_arn(created.version.arn),
                 "unpacked_size": archive.unpacked_size,
                 "image_digest": archive.image_digest,
             }
-            return CreateResult(version.arn, outs)
+            return CreateResult(created.version.arn, dict(run.created))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """Look the version up in AWS; only a definite "not found" drops it from the state."""
-        with engine_call():
-            region = region_of_arn(id_)
-            version = publish.read_layer_version(id_, self._aws(region, props.get("profile")))
-            if version is None:
+        """Look the versions up in AWS; only a definite "not found" drops them from the state."""
+        with engine_call() as progress, recorded("read", progress) as record:
+            record.fact(arn=id_)
+            region, aws = region_of_arn(id_), self._in(props.get("profile"), record)
+            standing = Versions.of({"arn": id_, **props})
+            there, found = versions_that_are_there(standing, aws)
+            if not there.known:
                 if "arn" not in props:
                     # Not a refresh, which knows the version from its state, but `PythonLayer.get`.
                     raise InvalidInputError(f"There is no layer version `{id_}`", hint="check region, name and version")
                 return ReadResult("", {})
-            found = {
-                "layer_name": version.layer_arn.rpartition(":")[2],
-                "description": version.description or None,
-                "license_info": version.license_info or None,
-                "compatible_runtimes": sorted(version.compatible_runtimes),
-                "compatible_architectures": sorted(version.compatible_architectures),
-                "region": region,
-            }
-            return ReadResult(id_, {**inputs.outputs(props, version), **found})
+            outs = {**inputs.outputs(props, found[region], there), **_said(found[region])} if region in found else props
+            outs = {**outs, **inputs.shown_versions(there), "region": region}
+            granted = inputs.permissions(props)
+            if granted:
+                outs["permissions"] = inputs.shown(permissions_that_are_there(there.known, granted, aws))
+            return ReadResult(id_, outs)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        """Take over what only concerns the version's later life; AWS is not asked."""
+        """Take over what changes no bytes: where the layer is, who may use it, what of it stays."""
+        with engine_call() as progress, recorded("update", progress) as record, workspace() as folder:
+            record.fact(arn=_id)
+            order = self._order(_news, folder, progress, record)
+            past = Past(owner=_owner(_news, progress.urn), versions=Versions.of(_olds))
+            versions = update_versions(order, region_of_arn(_id), past, inputs.permissions(_olds))
+            record.fact(arns=dict(versions.current), retained_arns=list(versions.retained))
         # What the program no longer says does not arrive at all, and would stay in the state for good.
-        return UpdateResult({**_olds, **dict.fromkeys(inputs.UPDATING), **inputs.visible(_news)})
+        given = {**dict.fromkeys(inputs.UPDATING), **inputs.visible(_news)}
+        return UpdateResult({**_olds, **given, **inputs.shown_versions(versions), "region": _olds.get("region")})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Delete the version, where the outputs say it is; what is gone is no error."""
-        if _props.get("skip_destroy"):
-            return
-        with engine_call():
-            region = region_of_arn(_id)
-            publish.delete_layer_version(_id, self._aws(region, _props.get("profile")))
+        """Delete what the outputs name, or what a replacement does not keep; what is gone is no error."""
+        with engine_call() as progress, recorded("delete", progress) as record:
+            standing, successor = Versions.of({"arn": _id, **_props}), _run(progress.urn).now(_id)
+            said = [_props, successor or {}]
+            if any(each.get("skip_destroy") for each in said):
+                return
+            outdated = standing.known
+            if successor:
+                outdated = standing.outdated(Versions.of(successor), int(successor.get("keep_versions") or 0))
+            unused_only = bool((successor or _props).get("delete_unused_only"))
+            left = delete_versions(outdated, self._in(_props.get("profile"), record), unused_only=unused_only)
+            record.fact(arn=_id, deleted=[arn for arn in outdated if arn not in left], left=left)
+            if left and not successor:
+                names = "\n".join(f"    {arn}" for arn in left)
+                progress.warn(f"Functions still use these versions, which stay in AWS:\n{names}")
 
     def _tell(self, what: str, props: Mapping[str, Any], *, once: bool = False) -> None:
         """Say a line under the resource, with the layer's size where the lock file lets it be estimated."""
@@ -142,12 +180,87 @@ class LayerProvider(ResourceProvider):
                 progress.info(f"{what} ({size})" if size else what)
             _TOLD.add(progress.urn)
 
-    def _aws(self, region: str | None, profile: str | None) -> AwsSettings:
-        return AwsSettings.of(self._config, region=region, profile=profile)
+    def _order(self, props: Mapping[str, Any], folder: Path, progress: Progress, record: Record) -> Order:
+        wanted = LayerInputs.of(props)
+        images = image_template(self._config.get("python-layer:image"), os.environ)
+        settings = BuildSettings(image_template=images, timeout=wanted.timeout)
+        return Order(
+            wanted=wanted, settings=settings, aws=self._in(wanted.profile, record), folder=folder, progress=progress
+        )
+
+    def _in(self, profile: str | None, record: Record) -> Aws:
+        return lambda region: self._aws(region, profile, record)
+
+    def _aws(self, region: str | None, profile: str | None, record: Record) -> AwsSettings:
+        return AwsSettings.of(self._config, region=region, profile=profile, noting=record.call)
 
 
+@dataclass
+class _Run:
+    """What this process, which serves one operation of the engine's, has seen of a resource.
+
+    Pulumi tells a create nothing of what it replaces, and a delete nothing of what came instead.
+    """
+
+    stands: bool = False
+    """Whether there is a state."""
+    olds: Mapping[str, Any] | None = None
+    """The state's outputs, once the engine has asked for a diff; it does not where a replacement is forced."""
+    created: Mapping[str, Any] | None = None
+
+    def past(self, props: Mapping[str, Any], urn: str) -> Past:
+        """What a create replaces."""
+        return Past(
+            owner=_owner(props, urn),
+            versions=Versions.of(self.olds) if self.olds else None,
+            let_go=bool((self.olds or {}).get("skip_destroy")),
+            forced=self.stands and self.olds is None,
+        )
+
+    def now(self, id_: str) -> Mapping[str, Any] | None:
+        """The outputs of what stands in the place of a version; None where the resource itself goes."""
+        current = self.created or self.olds
+        return current if current and current.get("arn") != id_ else None
+
+
+# By URN; without an engine that tells it, nothing is known of anybody.
+_RUNS: dict[str, _Run] = {}
 # The resources of this run of which something was said.
 _TOLD: set[str] = set()
+
+
+def _run(urn: str) -> _Run:
+    return _RUNS.setdefault(urn, _Run()) if urn else _Run()
+
+
+def _owner(props: Mapping[str, Any], urn: str) -> str:
+    """Who a resource is, in all the world: a URN is unique within an organization."""
+    return f"{props.get(inputs.ORGANIZATION, '')}/{urn}" if urn else ""
+
+
+def _made(created: Created) -> dict[str, Any]:
+    """What a record tells of a layer that was published."""
+    archive, delivery = created.delivery.archive, created.delivery
+    return {
+        "origin": delivery.origin,
+        "stages": dict(delivery.stages),
+        "zipped_size": archive.zip.size,
+        "unpacked_size": archive.unpacked_size,
+        "code_sha256": archive.zip.code_sha256,
+        "arns": dict(created.versions.current),
+        "retained_arns": list(created.versions.retained),
+    }
+
+
+def _said(version: LayerVersion) -> dict[str, Any]:
+    """What a version says of itself, as inputs."""
+    return {
+        "layer_name": version.layer_arn.rpartition(":")[2],
+        "description": version.description or None,
+        "license_info": version.license_info or None,
+        "compatible_runtimes": sorted(version.compatible_runtimes),
+        "compatible_architectures": sorted(version.compatible_architectures),
+    }
 
 
 def _unknown(value: Any) -> bool:

@@ -47,6 +47,10 @@ class EngineProgress(Progress):
         """Show a line under the resource in Diagnostics."""
         self._log(message, "INFO")
 
+    def debug(self, message: str) -> None:
+        """Show a line on the resource where `pulumi` runs with `--debug`."""
+        self._log(message, "DEBUG", ephemeral=True)
+
     def warn(self, message: str) -> None:
         """Show a warning under the resource in Diagnostics."""
         self._log(message, "WARNING")

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pulumi_python_layer.function import PythonFunction, PythonFunctionArgs
-    from pulumi_python_layer.layer import Build, PythonLayer
+    from pulumi_python_layer.layer import Build, LayerPermission, PythonLayer
 
-__all__ = ["Build", "PythonFunction", "PythonFunctionArgs", "PythonLayer"]
+__all__ = ["Build", "LayerPermission", "PythonFunction", "PythonFunctionArgs", "PythonLayer"]
 
-_MODULES = {"Build": "layer", "PythonLayer": "layer", "PythonFunction": "function", "PythonFunctionArgs": "function"}
+_MODULES = {
+    "Build": "layer",
+    "LayerPermission": "layer",
+    "PythonLayer": "layer",
+    "PythonFunction": "function",
+    "PythonFunctionArgs": "function",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from python_layer_provider.build import Built, build_layer, workspace
+from python_layer_provider.build import cache as layer_cache
+from python_layer_provider.build.cache import Kept
 from python_layer_provider.changes import package_changes
 from python_layer_provider.contents import Contents, read_contents
 from python_layer_provider.errors import (
@@ -36,6 +39,7 @@ from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.planning import plan_layer
 from python_layer_provider.progress import Progress
+from python_layer_provider.record import recorded
 from python_layer_provider.settings import DEFAULT_TIMEOUT, IMAGE_VARIABLE, BuildSettings, image_template
 from python_layer_provider.target import ARCHITECTURES, DEFAULT_ARCHITECTURE, DEFAULT_RUNTIME, RUNTIMES, Target
 
@@ -62,6 +66,10 @@ Exit codes:
 """
 # How many of the largest files `inspect` shows.
 _FILES_SHOWN = 10
+# How much of a content hash tells layers apart, and how many of a layer's packages do.
+_HASH_SHOWN = 14
+_NAMES_SHOWN = 5
+_DAY = 24 * 3600
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_HELP)
@@ -193,8 +201,12 @@ def build(
     made = _plan(requirements, **options)
     images = image_template(image, os.environ)
     settings = BuildSettings(image_template=images, timeout=timeout, use_cache=not no_cache)
-    with workspace() as folder, _shown() as progress:
+    with workspace() as folder, _shown() as progress, recorded("build", progress) as record:
+        record.fact(content_hash=made.content_hash())
         built = build_layer(made, settings, folder, progress)
+        record.fact(
+            origin="cache" if built.cached else "build", stages=built.stages, zipped_size=built.archive.zip.size
+        )
         output.parent.mkdir(parents=True, exist_ok=True)
         copyfile(built.archive.zip.path, output)
     if as_json:
@@ -229,6 +241,49 @@ def inspect(*, archive: Path, as_json: bool) -> None:
     for path, size in contents.files[:_FILES_SHOWN]:
         files.add_row(path, _mb(size))
     console.print(packages, files, *_limits(contents), sep="\n", highlight=False)
+
+
+@main.command()
+@click.option(
+    "--prune",
+    "days",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Remove the layers that nobody has asked for in so many days; 0 removes all.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_clean
+def cache(*, days: float | None, as_json: bool) -> None:
+    """Show the finished layers that this machine keeps, or remove some."""
+    layers = layer_cache.kept() if days is None else layer_cache.remove(days * _DAY)
+    if as_json:
+        _print_json({"folder": str(layer_cache.cache_folder()), "layers": [_kept(layer) for layer in layers]})
+        return
+    size = _mb(sum(layer.size for layer in layers))
+    if days is not None:
+        click.echo(f"{len(layers)} layers removed, {size}")
+        return
+    table = Table("layer", "last used", "packages", title=str(layer_cache.cache_folder()), title_justify="left")
+    table.add_column("zipped", justify="right")
+    for layer in layers:
+        used = datetime.fromtimestamp(layer.used).astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(layer.content_hash[:_HASH_SHOWN], used, _names(layer), _mb(layer.size))
+    total = f"{len(layers)} layers, {size} of {_mb(layer_cache.LIMIT)}"
+    Console().print(table, total, sep="\n", highlight=False)
+
+
+def _kept(layer: Kept) -> dict[str, Any]:
+    return {
+        "content_hash": layer.content_hash,
+        "zipped_size": layer.size,
+        "last_used": datetime.fromtimestamp(layer.used, timezone.utc).isoformat(timespec="seconds"),
+        "packages": layer.packages,
+    }
+
+
+def _names(layer: Kept) -> str:
+    shown = ", ".join(list(layer.packages)[:_NAMES_SHOWN])
+    return f"{shown}, …" if len(layer.packages) > _NAMES_SHOWN else shown
 
 
 def _plan(

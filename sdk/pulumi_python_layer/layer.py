@@ -31,6 +31,8 @@ _T = TypeVar("_T")
 # Made by the provider: unknown in preview while something changes.
 _OUTPUTS = (
     "arn",
+    "arns",
+    "retained_arns",
     "layer_arn",
     "version",
     "code_sha256",
@@ -58,6 +60,19 @@ class Build:
     timeout: float = DEFAULT_TIMEOUT
 
 
+@dataclass(frozen=True, kw_only=True)
+class LayerPermission:
+    """Who else may use a layer's versions.
+
+    Args:
+        principal: An account's number, or `*` for every account.
+        organization_id: With the principal `*`: only accounts of this organization.
+    """
+
+    principal: pulumi.Input[str]
+    organization_id: pulumi.Input[str] | None = None
+
+
 class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
     """Locked Python dependencies, published as an AWS Lambda layer version.
 
@@ -68,6 +83,8 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
 
     Attributes:
         arn: The ARN of the layer version, with the version; what a function's `layers` takes.
+        arns: Region to the ARN of the version there, for each of `regions` and the layer's own.
+        retained_arns: The ARNs of earlier versions that are kept, newest first.
         layer_arn: The ARN of the layer, without the version.
         version: The version's number.
         content_hash: The hash of what is installed, known in preview; decides whether anything changes.
@@ -83,6 +100,8 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
     """
 
     arn: pulumi.Output[str]
+    arns: pulumi.Output[Mapping[str, str]]
+    retained_arns: pulumi.Output[Sequence[str]]
     layer_arn: pulumi.Output[str]
     version: pulumi.Output[str]
     content_hash: pulumi.Output[str]
@@ -101,6 +120,13 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
     runtime: pulumi.Output[str]
     architecture: pulumi.Output[str]
     region: pulumi.Output[str]
+    regions: pulumi.Output[Sequence[str] | None]
+    permissions: pulumi.Output[Sequence[Mapping[str, str]] | None]
+    s3_bucket: pulumi.Output[str | Mapping[str, str] | None]
+    s3_prefix: pulumi.Output[str | None]
+    max_size: pulumi.Output[int | None]
+    keep_versions: pulumi.Output[int | None]
+    delete_unused_only: pulumi.Output[bool | None]
     skip_destroy: pulumi.Output[bool | None]
 
     def __init_subclass__(cls, **_: object) -> None:
@@ -127,6 +153,13 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
         build: Build | None = None,
         region: pulumi.Input[str] | None = None,
         profile: pulumi.Input[str] | None = None,
+        regions: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        permissions: Sequence[LayerPermission] | None = None,
+        s3_bucket: pulumi.Input[str] | Mapping[str, pulumi.Input[str]] | None = None,
+        s3_prefix: pulumi.Input[str] | None = None,
+        max_size: int | None = None,
+        keep_versions: pulumi.Input[int] | None = None,
+        delete_unused_only: pulumi.Input[bool] | None = None,
         skip_destroy: pulumi.Input[bool] | None = None,
         triggers: pulumi.Input[Sequence[Any]] | None = None,
     ) -> None:
@@ -154,7 +187,18 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             build: How the layer is built.
             region: Defaults to `aws:region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's; in this order.
             profile: Defaults to `aws:profile`, `AWS_PROFILE`.
-            skip_destroy: Whether versions stay in AWS when they are replaced or destroyed.
+            regions: Further regions to publish in, from the same build; `arns` has the ARN in each.
+            permissions: Who else may use the layer: applied to each new version and to the kept ones.
+            s3_bucket: A bucket through which the zip travels, in the layer's region: needed above 50 MB, and what one
+                machine has built, every other one publishes from there without a build. With `regions`, a bucket by
+                region.
+            s3_prefix: What the names of its objects begin with. Defaults to `python-layers/`.
+            max_size: Bytes that the layer may have, unzipped. Defaults to Lambda's limit of 262,144,000.
+            keep_versions: How many earlier versions stay for a rollback; all go when the layer is destroyed.
+                Defaults to 0.
+            delete_unused_only: Whether an earlier version stays as long as a function in the account, in any of its
+                versions, uses it; it goes with a later update.
+            skip_destroy: Whether versions stay in AWS for good when they are replaced or destroyed.
             triggers: The layer is published anew when any of these values changes.
 
         What is wrong with the inputs or the lock file is reported by Pulumi as a failed check of this resource,
@@ -169,6 +213,8 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "extras": extras or [],
             "omit_runtime_packages": omit_runtime_packages,
             "strict": strict,
+            "max_size": max_size,
+            "in_bucket": s3_bucket is not None,
         }
         # At once where that is possible: findings are told for all layers of a program together.
         select = partial(_select, base=Path.cwd())
@@ -190,11 +236,19 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "build": {"image": how.image, "timeout": how.timeout},
             "region": region or pulumi.Config("aws").get("region") or region_of(os.environ),
             "profile": profile,
+            "regions": regions,
+            "permissions": [vars(permission) for permission in permissions] if permissions else None,
+            "s3_bucket": s3_bucket,
+            "s3_prefix": s3_prefix,
+            "max_size": max_size,
+            "keep_versions": keep_versions,
+            "delete_unused_only": delete_unused_only,
             "skip_destroy": skip_destroy,
             "triggers": triggers,
             "packages": selection.apply(lambda found: found.plan.packages if found.plan else {}),
             "content_hash": content.apply(lambda plan: plan.content_hash() if plan else ""),
             inputs.PLAN: content.apply(_travelling),
+            inputs.ORGANIZATION: pulumi.get_organization(),
         }
         findings = of_this_run()
         plain = {key: value for key, value in props.items() if not _is_output(value)}
@@ -255,7 +309,7 @@ def _select(given: Mapping[str, Any], *, base: Path) -> _Selection:
     )
     if not target or not lockfile:
         return _Selection(plan=None, failures=found)
-    options = {key: given[key] for key in ("strict", "omit_runtime_packages")}
+    options = {key: given[key] for key in ("strict", "omit_runtime_packages", "max_size", "in_bucket")}
     planned = _collect(found, lambda: plan_layer(lockfile, target, base=base, **options))
     if not planned:
         return _Selection(plan=None, failures=found, warnings=lockfile.warnings)

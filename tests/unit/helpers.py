@@ -163,4 +163,4 @@ def an_archive(folder: Path, content: bytes = b"PK", *, claims: int | None = Non
 def settings_for(endpoint: str, **others: Any) -> AwsSettings:
     """Settings that reach this endpoint and no real AWS."""
     given = {"region": "eu-west-1", "access_key": "testing", "secret_key": "testing", **others}
-    return AwsSettings(endpoints={"lambda": endpoint, "sts": endpoint}, **given)
+    return AwsSettings(endpoints=dict.fromkeys(("lambda", "s3", "sts"), endpoint), **given)

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,9 @@ import pytest
 from python_layer_provider.archive import LayerArchive
 from python_layer_provider.build import cache
 from python_layer_provider.build.cache import cache_folder, load, store, workspace
+from python_layer_provider.errors import CancelledError
 from python_layer_provider.plan import LayerPlan
+from python_layer_provider.progress import Progress
 from tests.unit.helpers import a_pin, a_plan, an_archive
 
 PLAN = a_plan()
@@ -155,3 +161,98 @@ def test_what_another_process_removes_meanwhile_is_no_error(archive: LayerArchiv
 
 def test_only_its_owner_can_read_the_cache(folder: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
+
+
+# What a person sees of it.
+
+
+def test_a_person_sees_what_is_kept_the_longest_unused_first(tmp_path: Path) -> None:
+    paths = [kept(number, tmp_path, seconds=seconds) for number, seconds in ((1, 10), (2, 1000))]
+    found = cache.kept()
+    assert [layer.used for layer in found] == [path.stat().st_mtime for path in reversed(paths)]
+    assert {layer.content_hash for layer in found} == {a_plan(a_pin(version=v)).content_hash() for v in "12"}
+    assert all((layer.size, layer.packages) == (10, {"idna": "3.11"}) for layer in found)
+
+
+def test_layers_that_nobody_has_asked_for_are_removed(tmp_path: Path) -> None:
+    old, new = kept(1, tmp_path, seconds=1000), kept(2, tmp_path, seconds=10)
+    assert [layer.used for layer in cache.remove(500)] == [pytest.approx(time.time() - 1000, abs=60)]
+    assert not old.exists()
+    assert new.exists()
+    cache.remove(0)
+    assert files() == []
+
+
+def test_half_of_a_layer_is_shown_and_removed(tmp_path: Path) -> None:
+    path = kept(1, tmp_path, seconds=10)
+    path.with_suffix(".json").write_text("{")
+    assert cache.kept()[0].packages == {}
+    cache.remove(0)
+    assert files() == []
+
+
+# One build at a time.
+
+
+def test_the_same_plan_is_built_by_one_at_a_time() -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def build(number: int) -> None:
+        with cache.building(PLAN, Progress()):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.remove(number)
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(build, range(4)))
+    assert most == [1, 1, 1, 1]
+
+
+def test_other_plans_do_not_wait() -> None:
+    with cache.building(PLAN, Progress()), cache.building(a_plan(a_pin("six")), Progress()):
+        pass
+
+
+def test_a_lock_goes_with_the_process_that_holds_it() -> None:
+    program = (
+        "from python_layer_provider.build import cache\n"
+        "from python_layer_provider.progress import Progress\n"
+        "from tests.unit.test_cache import PLAN\n"
+        "with cache.building(PLAN, Progress()):\n    print('holds it', flush=True)\n    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"holds it\n"
+        waiting = Noting(until=process.kill)
+        with cache.building(PLAN, waiting):
+            assert waiting.said == {"The same layer is being built already; waiting for it"}
+
+
+def test_who_waits_can_be_interrupted() -> None:
+    with cache.building(PLAN, Progress()), pytest.raises(CancelledError), cache.building(PLAN, Impatient()):
+        pytest.fail("two build the same layer")
+
+
+class Noting(Progress):
+    """Progress that remembers what was said, and does something once it hears of it."""
+
+    def __init__(self, until: Callable[[], None]) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+        self._until = until
+
+    def step(self, message: str) -> None:
+        self.said.add(message)
+        self._until()
+
+
+class Impatient(Progress):
+    """Progress whose run ends as soon as it is told something."""
+
+    def step(self, message: str) -> None:
+        assert message
+        self.interrupt()

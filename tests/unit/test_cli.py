@@ -13,7 +13,7 @@ from python_layer_provider.build.cache import store
 from python_layer_provider.errors import LayerError
 from python_layer_provider.lockfile import read_lockfile
 from python_layer_provider.plan import make_plan
-from tests.unit.helpers import A_UV_LOCK, HASH, OTHER_HASH, TARGET, an_archive
+from tests.unit.helpers import A_UV_LOCK, HASH, OTHER_HASH, TARGET, a_plan, an_archive
 
 LOCK = f"idna==3.11 --hash={HASH}\nsix==1.17.0 --hash={HASH}\n"
 
@@ -220,3 +220,29 @@ def test_an_output_that_cannot_be_written_is_no_traceback(lock: Path) -> None:
     result = run("build", "-r", lock, "-o", lock / "layer.zip")
     assert result.exit_code == 1
     assert "A file cannot be read or written" in result.stderr
+
+
+@pytest.fixture
+def kept_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The content hash of the only layer in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    plan = a_plan()
+    store(plan, an_archive(tmp_path, b"a zip"))
+    return plan.content_hash()
+
+
+def test_the_cache_shows_what_it_keeps(kept_layer: str) -> None:
+    result = run("cache")
+    assert kept_layer[:14] in result.stdout
+    assert "idna" in result.stdout
+    assert "1 layers, 0.0 MB of 4295.0 MB" in result.stdout
+    (layer,) = json.loads(run("cache", "--json").stdout)["layers"]
+    assert (layer["content_hash"], layer["zipped_size"], layer["packages"]) == (kept_layer, 5, {"idna": "3.11"})
+
+
+@pytest.mark.usefixtures("kept_layer")
+def test_the_cache_is_pruned_of_what_nobody_has_asked_for() -> None:
+    assert run("cache", "--prune", "1").stdout == "0 layers removed, 0.0 MB\n"
+    assert run("cache", "--prune", "0").stdout == "1 layers removed, 0.0 MB\n"
+    assert json.loads(run("cache", "--json").stdout)["layers"] == []
+    assert run("cache", "--prune", "-1").exit_code == 2

@@ -15,6 +15,7 @@ from python_layer_provider.inputs import (
     updated_by,
 )
 from python_layer_provider.layer_version import LayerVersion
+from python_layer_provider.lifecycle import Versions
 from tests.unit.helpers import ARN, METADATA, a_pin, a_plan
 
 UNKNOWN = object()
@@ -74,10 +75,13 @@ def test_outputs_are_the_inputs_and_what_aws_says() -> None:
         compatible_runtimes=(),
         compatible_architectures=(),
     )
-    outputs = inputs.outputs(PROPS, version)
+    versions = Versions(current={"eu-west-1": ARN}, retained=("older",), lineage="abcdef")
+    outputs = inputs.outputs(PROPS, version, versions)
     assert outputs.items() >= inputs.visible(PROPS).items()
     assert (outputs["arn"], outputs["layer_arn"], outputs["version"]) == (ARN, ARN.removesuffix(":3"), "3")
     assert (outputs["code_sha256"], outputs["source_code_hash"], outputs["source_code_size"]) == ("sha", "sha", 2)
+    assert (outputs["arns"], outputs["retained_arns"]) == ({"eu-west-1": ARN}, ["older"])
+    assert Versions.of(outputs) == versions
 
 
 def test_the_plan_is_in_no_output() -> None:

@@ -11,13 +11,11 @@ import botocore.exceptions
 import botocore.parsers
 import pytest
 
-from python_layer_provider import publish
 from python_layer_provider.archive import LayerArchive
 from python_layer_provider.errors import (
     AccessDeniedError,
     CancelledError,
     CredentialsError,
-    DirectUploadTooLargeError,
     InvalidInputError,
     PublishError,
     RefusedError,
@@ -26,15 +24,14 @@ from python_layer_provider.errors import (
     UnreachableError,
 )
 from python_layer_provider.layer_version import LayerMetadata, LayerVersion
-from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT
 from python_layer_provider.progress import Progress
 from python_layer_provider.publish import (
     AwsSettings,
     check_session,
-    check_upload,
     delete_layer_version,
     publish_layer_version,
     read_layer_version,
+    session,
 )
 from tests.unit.aws_fake import FakeLambda
 from tests.unit.helpers import ARN, METADATA, an_archive, settings_for
@@ -60,14 +57,14 @@ def archive(tmp_path: Path) -> LayerArchive:
 
 
 def published(archive: LayerArchive, endpoint: str, progress: Progress | None = None) -> LayerVersion:
-    return publish_layer_version(archive, METADATA, settings_for(endpoint), progress or Progress())
+    return publish_layer_version(archive.zip.path, METADATA, settings_for(endpoint), progress or Progress())
 
 
 # A version's life, on moto.
 
 
 def test_a_version_is_read_as_it_was_published(archive: LayerArchive, moto: str) -> None:
-    version = publish_layer_version(archive, FULL, settings_for(moto), Progress())
+    version = publish_layer_version(archive.zip.path, FULL, settings_for(moto), Progress())
     assert version.arn == f"{version.layer_arn}:{version.version}"
     assert (version.code_sha256, version.code_size) == (archive.zip.code_sha256, len(ZIP))
     assert (version.description, version.license_info) == ("what it is", "MIT")
@@ -112,7 +109,7 @@ def test_roles_are_assumed_one_after_the_other(archive: LayerArchive, moto: str)
             "policyArns": ["arn:aws:iam::aws:policy/c"],
         },
     ]
-    version = publish_layer_version(archive, METADATA, settings_for(moto, assume_roles=roles), Progress())
+    version = publish_layer_version(archive.zip.path, METADATA, settings_for(moto, assume_roles=roles), Progress())
     # moto gives an assumed role's account to what is made with it.
     assert ":222222222222:" in version.arn
     check_session(settings_for(moto, assume_roles=roles))
@@ -193,7 +190,7 @@ def test_a_denial_names_the_right_that_is_missing(fake_lambda: FakeLambda, actio
     call = {"GetLayerVersion": read_layer_version, "DeleteLayerVersion": delete_layer_version}[action]
     with pytest.raises(AccessDeniedError, match=f'allow "lambda:{action}"') as caught:
         call(ARN, settings_for(fake_lambda.endpoint))
-    assert caught.value.detail == "not authorized"
+    assert caught.value.detail == "AccessDeniedException: not authorized"
     assert len(fake_lambda.requests) == 1
 
 
@@ -266,7 +263,7 @@ FOREIGN = [
 def test_every_exception_of_the_library_is_translated(foreign: type[Exception]) -> None:
     # Made without __init__, each of which asks for something else.
     error = foreign.__new__(foreign, "said the library")
-    with pytest.raises(PublishError) as caught, publish._translated("lambda:GetLayerVersion", "it"):
+    with pytest.raises(PublishError) as caught, session.translated("lambda:GetLayerVersion", "it"):
         raise error
     assert caught.value.__cause__ is error
 
@@ -290,21 +287,6 @@ def test_what_an_interruption_came_too_late_for_is_deleted_again(
     with pytest.raises(CancelledError):
         published(archive, fake_lambda.endpoint, progress)
     assert fake_lambda.requests == [PUBLISH, DELETE]
-
-
-# Limits.
-
-
-def test_a_zip_over_lambdas_limit_is_refused_before_any_call(tmp_path: Path, fake_lambda: FakeLambda) -> None:
-    archive = an_archive(tmp_path, claims=DIRECT_UPLOAD_LIMIT + 1)
-    with pytest.raises(DirectUploadTooLargeError, match=r"The zip is 52\.4 MB; Lambda takes 52\.4 MB"):
-        published(archive, fake_lambda.endpoint)
-    assert fake_lambda.requests == []
-
-
-def test_a_zip_at_lambdas_limit_is_taken(tmp_path: Path) -> None:
-    check_upload(an_archive(tmp_path, claims=DIRECT_UPLOAD_LIMIT))
-    assert DIRECT_UPLOAD_LIMIT == 52_428_800
 
 
 # Settings.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,14 +48,21 @@ def build_layer(plan: LayerPlan, settings: BuildSettings, folder: Path, progress
         CancelledError: Nobody waits for the outcome any more.
     """
     clock = _Clock()
-    with clock("cache"):
-        archive = cache.load(plan) if settings.use_cache else None
-    if archive:
-        return Built(archive=archive, cached=True, stages=clock.stages)
-    archive = _assemble(plan, settings, folder, progress, clock)
-    with clock("store"):
-        cache.store(plan, archive)
+    found = _kept(plan, settings, clock)
+    with nullcontext() if found else cache.building(plan, progress):
+        # Whoever was waited for may have built this very layer.
+        found = found or _kept(plan, settings, clock)
+        if found:
+            return Built(archive=found, cached=True, stages=clock.stages)
+        archive = _assemble(plan, settings, folder, progress, clock)
+        with clock("store"):
+            cache.store(plan, archive)
     return Built(archive=archive, cached=False, stages=clock.stages)
+
+
+def _kept(plan: LayerPlan, settings: BuildSettings, clock: _Clock) -> LayerArchive | None:
+    with clock("cache"):
+        return cache.load(plan) if settings.use_cache else None
 
 
 def _assemble(

@@ -8,22 +8,26 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import copyfile, rmtree
 
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from python_layer_provider.archive import LayerArchive, Zip
 from python_layer_provider.plan import LayerPlan
+from python_layer_provider.progress import Progress
 
 LIMIT = 4 << 30
 """Bytes that the cache may grow to before the layers that were longest unused go."""
 # What a build of another process may be reading right now, or has left behind, seconds after it was last used.
 _IN_USE = 3600
 _ABANDONED = 24 * 3600
+# Seconds between two looks at whether somebody still waits.
+_POLL = 0.5
 # What no program has asked for in a month, seconds.
 _UNREAD = 30 * 24 * 3600
 
@@ -54,6 +58,34 @@ def workspace() -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextmanager
+def building(plan: LayerPlan, progress: Progress) -> Iterator[None]:
+    """Build a plan alone: whoever wants the same one on this machine waits, and then finds it finished.
+
+    The lock is the operating system's: it goes with the process that holds it, however that ends.
+    """
+    if not plan.reproducible:
+        yield
+        return
+    lock = FileLock(_locks() / f"{_path(plan).stem}.lock", thread_local=False)
+    while True:
+        progress.check()
+        with suppress(Timeout):
+            lock.acquire(timeout=_POLL)
+            break
+        progress.step("The same layer is being built already; waiting for it")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _locks() -> Path:
+    folder = cache_folder().with_name("locks")
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
 def load(plan: LayerPlan) -> LayerArchive | None:
     """The finished layer of a plan; None where there is none, or where its bytes are no longer what they were."""
     path = _path(plan)
@@ -82,6 +114,54 @@ def store(plan: LayerPlan, archive: LayerArchive) -> None:
     _prune()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A finished layer in the cache."""
+
+    content_hash: str
+    size: int
+    """Bytes of the zip."""
+    used: float
+    """When it was last asked for, seconds since the epoch."""
+    packages: Mapping[str, str]
+    """Distribution name to version."""
+
+
+def kept() -> list[Kept]:
+    """What is in the cache, the longest unused first."""
+    return [
+        Kept(
+            content_hash=path.stem.replace("-", ":", 1),
+            size=stat.st_size,
+            used=stat.st_mtime,
+            packages=_packages(path),
+        )
+        for stat, path in _found("*.zip")
+    ]
+
+
+def remove(unused_for: float) -> list[Kept]:
+    """Remove the layers that nobody has asked for in so many seconds; what was removed."""
+    gone = [layer for layer in kept() if time.time() - layer.used >= unused_for]
+    for layer in gone:
+        _remove(cache_folder() / f"{layer.content_hash.replace(':', '-')}.zip")
+    return gone
+
+
+def _packages(path: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(path.with_suffix(".json").read_text())["packages"])
+    except (OSError, ValueError, TypeError, KeyError):
+        # Half of it is gone, or of another release: nobody uses it, and it goes with the others.
+        return {}
+
+
+def _remove(path: Path) -> None:
+    # A zip without its description is never used.
+    path.with_suffix(".json").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 def _path(plan: LayerPlan) -> Path:
     return cache_folder() / f"{plan.content_hash().replace(':', '-')}.zip"
 
@@ -105,8 +185,7 @@ def _prune() -> None:
     for stat, path in layers:
         if total <= LIMIT or now - stat.st_mtime < _IN_USE:
             return
-        path.with_suffix(".json").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        _remove(path)
         total -= stat.st_size
 
 

@@ -1,22 +1,18 @@
-"""The one door to AWS: publish, read and delete layer versions."""
+"""Sessions and clients of AWS, and every exception of boto3 and botocore as one of ours."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from python_layer_provider.archive import LayerArchive
 from python_layer_provider.errors import (
     AccessDeniedError,
     CredentialsError,
-    DirectUploadTooLargeError,
     InvalidInputError,
     PublishError,
     RefusedError,
@@ -24,31 +20,39 @@ from python_layer_provider.errors import (
     ThrottledError,
     UnreachableError,
 )
-from python_layer_provider.layer_version import LayerMetadata, LayerVersion, split_arn
-from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT
-from python_layer_provider.progress import Progress
 
 if TYPE_CHECKING:
     from boto3 import Session
     from botocore.config import Config
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_lambda.type_defs import GetLayerVersionResponseTypeDef, PublishLayerVersionResponseTypeDef
+    from mypy_boto3_s3 import S3Client
 
 ATTEMPTS = 5
 """How often a call is tried while AWS throttles or fails."""
 
 # Seconds: a slow line needs minutes for 50 MB.
 _READ_TIMEOUT = 300
-_LONGEST_PAUSE = 20
-_THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
-_DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
+THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
+_DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "AllAccessDisabled", "403"}
 _EXPIRED = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
     "UnrecognizedClientException",
     "InvalidSignatureException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidToken",
 }
+_HINTS = {
+    "NoSuchBucket": "make the bucket, or name another in `s3_bucket`",
+    "PermanentRedirect": "the bucket has to be in the layer's region",
+    "301": "the bucket has to be in the layer's region",
+}
+
+
+Noting: TypeAlias = Callable[[str, str, int], None]
+"""Takes what was called, AWS's request id, and the HTTP status of the answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,12 +65,23 @@ class AwsSettings:
     secret_key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     endpoints: Mapping[str, str] = field(default_factory=dict)
-    """Service (`lambda`, `sts`) to URL."""
+    """Service (`lambda`, `s3`, `sts`) to URL."""
     assume_roles: Sequence[Mapping[str, Any]] = ()
     """One after the other, each as in `aws:assumeRoles`: `roleArn`, `sessionName`, `externalId`, …"""
+    path_style: bool = False
+    """Whether S3's buckets stand in the path of URLs instead of the host."""
+    noting: Noting | None = field(default=None, repr=False, compare=False)
+    """Called for each answer of AWS's."""
 
     @classmethod
-    def of(cls, config: Mapping[str, str], *, region: str | None = None, profile: str | None = None) -> AwsSettings:
+    def of(
+        cls,
+        config: Mapping[str, str],
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        noting: Noting | None = None,
+    ) -> AwsSettings:
         """The settings of a stack's `aws:*` configuration, with a resource's own region and profile before them.
 
         Raises:
@@ -80,6 +95,8 @@ class AwsSettings:
             token=config.get("aws:token"),
             endpoints=_endpoints(config),
             assume_roles=_roles(config),
+            path_style=config.get("aws:s3UsePathStyle") == "true",
+            noting=noting,
         )
 
 
@@ -88,132 +105,55 @@ def region_of(environ: Mapping[str, str]) -> str | None:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
 
 
-def check_session(settings: AwsSettings) -> None:
+def check_session(settings: AwsSettings) -> str:
     """See that there are a region and credentials, before minutes go into a build.
+
+    Returns:
+        The region, wherever it comes from.
 
     Raises:
         CredentialsError: There are no credentials, or a role cannot be assumed.
         RegionMissingError: No region is set.
     """
     session = _session(settings)
-    with _translated("the credentials", "the session"):
+    with translated("the credentials", "the session"):
         found = session.get_credentials()
     if found is None:
         raise _no_credentials("looked in configuration, environment, shared files and instance metadata")
+    return str(session.region_name)
 
 
-def check_upload(archive: LayerArchive) -> None:
-    """See that the zip can be published, before any call.
-
-    Raises:
-        DirectUploadTooLargeError: It is over `DIRECT_UPLOAD_LIMIT`.
-    """
-    if archive.zip.size > DIRECT_UPLOAD_LIMIT:
-        raise DirectUploadTooLargeError(
-            f"The zip is {archive.zip.size / 1e6:.1f} MB; Lambda takes {DIRECT_UPLOAD_LIMIT / 1e6:.1f} MB "
-            "in a direct upload",
-            hint="split the lock file into two layers; `pulumi-python-layer inspect` shows what takes the room",
-        )
+@overload
+def client(settings: AwsSettings, service: Literal["lambda"], *, attempts: int = ...) -> LambdaClient: ...
 
 
-def publish_layer_version(
-    archive: LayerArchive, metadata: LayerMetadata, settings: AwsSettings, progress: Progress
-) -> LayerVersion:
-    """Publish a layer version (`lambda:PublishLayerVersion`).
+@overload
+def client(settings: AwsSettings, service: Literal["s3"], *, attempts: int = ...) -> S3Client: ...
 
-    If the run is interrupted while AWS works, the new version is deleted again: nobody would know of it.
+
+def client(settings: AwsSettings, service: Literal["lambda", "s3"], *, attempts: int = ATTEMPTS) -> Any:
+    """A client of a service of AWS's, which tries a call again while AWS throttles, fails or breaks off.
 
     Raises:
-        DirectUploadTooLargeError: The zip is too large; nothing was called.
-        CancelledError: The run was interrupted; nothing is left.
-        PublishError: AWS refused or cannot be reached.
+        PublishError: There are no credentials, no region, or a role cannot be assumed.
     """
-    check_upload(archive)
-    client = _client(settings, attempts=1)
-    progress.check()
-    progress.step(f"Publishing {metadata.layer_name} ({archive.zip.size / 1e6:.1f} MB)")
-    with _translated("lambda:PublishLayerVersion", f"layer `{metadata.layer_name}`"):
-        version = _version(_published(client, archive, metadata, progress))
-    if progress.interrupted:
-        delete_layer_version(version.arn, settings)
-        progress.check()
-    progress.step(f"Published version {version.version}")
-    return version
-
-
-def _published(
-    client: LambdaClient, archive: LayerArchive, metadata: LayerMetadata, progress: Progress
-) -> PublishLayerVersionResponseTypeDef:
-    """Publish, again and again while AWS says that it has not.
-
-    botocore would try again after a broken connection too, when AWS may have published already: nobody would
-    know of the first version.
-    """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return client.publish_layer_version(
-                LayerName=metadata.layer_name,
-                Content={"ZipFile": archive.zip.path.read_bytes()},
-                CompatibleRuntimes=list(metadata.compatible_runtimes),  # type: ignore[arg-type]
-                CompatibleArchitectures=list(metadata.compatible_architectures),  # type: ignore[arg-type]
-                Description=metadata.description or "",
-                LicenseInfo=metadata.license_info or "",
-            )
-        except client.exceptions.ClientError as error:
-            if attempt == ATTEMPTS or not _passing(error.response):
-                raise
-        progress.step(f"AWS is busy: waiting before attempt {attempt + 1} of {ATTEMPTS}")
-        time.sleep(random.uniform(0, min(2**attempt, _LONGEST_PAUSE)))  # noqa: S311 (jitter needs no secret)
-        progress.check()
-    raise AssertionError
-
-
-def _passing(response: Mapping[str, Any]) -> bool:
-    """Whether AWS refused for a reason that passes."""
-    server_error = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return server_error or response.get("Error", {}).get("Code") in _THROTTLED
-
-
-def read_layer_version(arn: str, settings: AwsSettings) -> LayerVersion | None:
-    """A layer version (`lambda:GetLayerVersion`); None where AWS says that there is none.
-
-    Raises:
-        PublishError: AWS refused or cannot be reached.
-    """
-    layer_arn, version = split_arn(arn)
-    client = _client(settings)
-    with _translated("lambda:GetLayerVersion", f"`{arn}`"):
-        try:
-            return _version(client.get_layer_version(LayerName=layer_arn, VersionNumber=version))
-        except client.exceptions.ResourceNotFoundException:
-            return None
-
-
-def delete_layer_version(arn: str, settings: AwsSettings) -> None:
-    """Delete a layer version (`lambda:DeleteLayerVersion`); nothing happens where it is gone.
-
-    The layer is named by its ARN: credentials of another account are refused, where a bare name
-    would quietly delete a namesake there.
-
-    Raises:
-        PublishError: AWS refused or cannot be reached.
-    """
-    layer_arn, version = split_arn(arn)
-    client = _client(settings)
-    with _translated("lambda:DeleteLayerVersion", f"`{arn}`"):
-        try:
-            client.delete_layer_version(LayerName=layer_arn, VersionNumber=version)
-        except client.exceptions.ResourceNotFoundException:
-            return
-
-
-def _client(settings: AwsSettings, *, attempts: int = ATTEMPTS) -> LambdaClient:
     session = _session(settings)
-    with _translated("a Lambda client", "the session"):
-        return session.client("lambda", endpoint_url=settings.endpoints.get("lambda"), config=_client_config(attempts))
+    with translated(f"a client of {service}", "the session"):
+        made = session.client(
+            service, endpoint_url=settings.endpoints.get(service), config=_client_config(attempts, settings.path_style)
+        )
+    if settings.noting:
+        made.meta.events.register("after-call", partial(_note, settings.noting))
+    return made
 
 
-def _client_config(attempts: int = ATTEMPTS) -> Config:
+def _note(noting: Noting, model: Any, parsed: Mapping[str, Any], **_: object) -> None:
+    """Note a call that was answered, as boto3 hands it over."""
+    told = parsed.get("ResponseMetadata", {})
+    noting(model.name, str(told.get("RequestId", "")), int(told.get("HTTPStatusCode", 0)))
+
+
+def _client_config(attempts: int = ATTEMPTS, path_style: bool = False) -> Config:  # noqa: FBT001, FBT002 (private)
     from botocore.config import Config  # noqa: PLC0415 (botocore loads when used)
 
     return Config(
@@ -221,13 +161,14 @@ def _client_config(attempts: int = ATTEMPTS) -> Config:
         retries={"mode": "standard", "total_max_attempts": attempts},
         read_timeout=_READ_TIMEOUT,
         user_agent_extra="pulumi-python-layer",
+        s3={"addressing_style": "path" if path_style else "auto"},
     )
 
 
 def _session(settings: AwsSettings) -> Session:
     import boto3  # noqa: PLC0415 (boto3 loads when used)
 
-    with _translated("a session", "the settings"):
+    with translated("a session", "the settings"):
         session = boto3.Session(
             region_name=settings.region,
             profile_name=settings.profile,
@@ -254,7 +195,7 @@ def _assumed(session: Session, role: Mapping[str, Any], endpoint: str | None) ->
         "TransitiveTagKeys": role.get("transitiveTagKeys"),
     }
     sts = session.client("sts", endpoint_url=endpoint, config=_client_config())
-    with _translated("sts:AssumeRole", f"`{role['roleArn']}`"):
+    with translated("sts:AssumeRole", f"`{role['roleArn']}`"):
         credentials = sts.assume_role(
             RoleArn=role["roleArn"],
             RoleSessionName=role.get("sessionName") or "pulumi-python-layer",
@@ -268,27 +209,11 @@ def _assumed(session: Session, role: Mapping[str, Any], endpoint: str | None) ->
     )
 
 
-def _version(answer: PublishLayerVersionResponseTypeDef | GetLayerVersionResponseTypeDef) -> LayerVersion:
-    return LayerVersion(
-        arn=answer["LayerVersionArn"],
-        layer_arn=answer["LayerArn"],
-        version=str(answer["Version"]),
-        code_sha256=answer["Content"]["CodeSha256"],
-        code_size=answer["Content"]["CodeSize"],
-        created_date=answer["CreatedDate"],
-        # AWS leaves out what is empty.
-        description=answer.get("Description", ""),
-        license_info=answer.get("LicenseInfo", ""),
-        compatible_runtimes=tuple(answer.get("CompatibleRuntimes", ())),
-        compatible_architectures=tuple(answer.get("CompatibleArchitectures", ())),
-    )
-
-
 _LOOK_UP = "the line above is AWS's own; its code is explained in the API reference of Lambda"
 
 
 @contextmanager
-def _translated(action: str, what: str) -> Iterator[None]:
+def translated(action: str, what: str) -> Iterator[None]:
     """Every exception of boto3 and botocore as one of ours."""
     from boto3.exceptions import Boto3Error  # noqa: PLC0415 (boto3 loads when used)
     from botocore import exceptions as boto  # noqa: PLC0415 (as boto3)
@@ -297,7 +222,7 @@ def _translated(action: str, what: str) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as error:
-        raise _client_error(action, what, error.response.get("Error", {})) from error
+        raise _client_error(action, what, error.response) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
         raise _no_credentials(str(error)) from error
     except (boto.ProfileNotFound, boto.TokenRetrievalError, boto.UnauthorizedSSOTokenError) as error:
@@ -317,23 +242,26 @@ def _translated(action: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def _client_error(action: str, what: str, error: Mapping[str, Any]) -> PublishError:
+def _client_error(action: str, what: str, response: Mapping[str, Any]) -> PublishError:
+    error = response.get("Error", {})
     code, message = error.get("Code", ""), error.get("Message", "")
-    if code in _THROTTLED:
+    request_id = response.get("ResponseMetadata", {}).get("RequestId")
+    said = f"{code}: {message}" + (f" (request {request_id})" if request_id else "")
+    if code in THROTTLED:
         return ThrottledError(
             f"AWS throttled {action} for {what} {ATTEMPTS} times",
-            detail=f"{code}: {message}",
+            detail=said,
             hint="run the command again; Lambda's control plane takes 15 requests a second in an account and region",
         )
     if code in _DENIED:
         return AccessDeniedError(
             f"The credentials may not {action} for {what}",
-            detail=message,
+            detail=said,
             hint=f'allow "{action}" on it in the policy of the user or role',
         )
     if code in _EXPIRED:
-        return _no_credentials(message)
-    return RefusedError(f"AWS refused {action} for {what}", detail=f"{code}: {message}", hint=_LOOK_UP)
+        return _no_credentials(said)
+    return RefusedError(f"AWS refused {action} for {what}", detail=said, hint=_HINTS.get(code, _LOOK_UP))
 
 
 def _no_credentials(detail: str) -> CredentialsError:
