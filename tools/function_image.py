@@ -27,12 +27,14 @@ _SETTINGS = (
     "ENV LAMBDA_TASK_ROOT=/var/task",
     "ENV PYTHONPATH=/opt/python/lib/python{python}/site-packages:/opt/python:/var/runtime",
     "ENV LD_LIBRARY_PATH=/opt/lib",
+    # Debian's Python is the system's, and pip leaves it alone; Lambda's is the function's own.
+    "ENV PIP_BREAK_SYSTEM_PACKAGES=1",
     'ENTRYPOINT ["python3", "/var/runtime/function_runtime.py"]',
 )
 
 
 def function_image(client: docker.DockerClient, python: str, build_image: str) -> str:
-    """Have an image that runs a function: `HANDLER EVENT` as its command, code in /var/task, layers in /opt."""
+    """Have an image that runs a function: `HANDLER EVENT...` as its command, code in /var/task, layers in /opt."""
     name = OURS.format(python=python)
     made_from = _made_from(client, build_image)
     with FileLock(tool_folder("locks") / f"function-image-{python}.lock"):

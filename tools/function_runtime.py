@@ -1,7 +1,9 @@
-"""Runs a function once, in a container: `function_runtime.py HANDLER EVENT`; its answer is the last line printed.
+"""Runs a function in a container: `function_runtime.py HANDLER EVENT...`; its answers stand on lines of their own.
 
 Run there by its path, with the standard library and AWS's own runtime interface client, which fetches the event from
-Lambda's runtime API and hands its answer back; this is as much of that API as one event takes.
+Lambda's runtime API and hands its answer back; this is as much of that API as one event takes. Each event is for a new
+process, which finds /tmp as the one before has left it. As in Lambda, a process that is not ready after ten seconds, or
+`INIT_SECONDS`, is cut off, and another one has all the time it wants.
 """
 
 import json
@@ -12,14 +14,21 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+CUT_OFF = "init was cut off, and starts again"
+
+_INIT_SECONDS = 10.0
+
 
 class _Api(BaseHTTPRequestHandler):
     event = b""
     answer = b""
+    begun = threading.Event()
+    """Set when the function is ready, or is not going to be."""
     answered = threading.Event()
 
     def do_GET(self) -> None:
         """Give the event, and after it none."""
+        self.begun.set()
         if _Api.answered.is_set():
             threading.Event().wait()
         self.send_response(200)
@@ -41,23 +50,45 @@ class _Api(BaseHTTPRequestHandler):
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
+        self.begun.set()
         self.answered.set()
 
     def log_message(self, *_: Any) -> None:
         """Leave the output to the function."""
 
 
-def main(handler: str, event: str) -> None:
-    """Run the function and print what it answers."""
-    _Api.event = event.encode()
-    api = HTTPServer(("127.0.0.1", 0), _Api)
-    threading.Thread(target=api.serve_forever, daemon=True).start()
-    environment = {**os.environ, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}"}
-    client = subprocess.Popen([sys.executable, "-m", "awslambdaric", handler], env=environment)
-    threading.Thread(target=_end_with, args=(client,), daemon=True).start()
-    _Api.answered.wait()
-    client.kill()
-    print(json.dumps(json.loads(_Api.answer)), flush=True)
+def main(handler: str, *events: str) -> None:
+    """Run the function for each event and print what it answers."""
+    for event in events:
+        _Api.event = event.encode()
+        _Api.begun.clear()
+        _Api.answered.clear()
+        # Each has a server of its own: that of the event before keeps its client waiting.
+        api = HTTPServer(("127.0.0.1", 0), _Api)
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        client = _ready(handler, f"127.0.0.1:{api.server_port}")
+        watch = threading.Thread(target=_end_with, args=(client,), daemon=True)
+        watch.start()
+        _Api.answered.wait()
+        client.kill()
+        watch.join()
+        print(json.dumps(json.loads(_Api.answer)), flush=True)
+
+
+def _ready(handler: str, api: str) -> "subprocess.Popen[bytes]":
+    """Return a process of the function that has come through its init phase, or is given the time to."""
+    client = _client(handler, api)
+    if not _Api.begun.wait(float(os.environ.get("INIT_SECONDS", _INIT_SECONDS))):
+        client.kill()
+        client.wait()
+        print(CUT_OFF, flush=True)
+        client = _client(handler, api)
+    return client
+
+
+def _client(handler: str, api: str) -> "subprocess.Popen[bytes]":
+    environment = {"AWS_LAMBDA_FUNCTION_NAME": "tried", **os.environ, "AWS_LAMBDA_RUNTIME_API": api}
+    return subprocess.Popen([sys.executable, "-m", "awslambdaric", handler], env=environment)
 
 
 def _end_with(client: "subprocess.Popen[bytes]") -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 import tempfile
+import zipfile
 import zlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from python_layer_provider.errors import HostileTreeError
-from python_layer_provider.tree import Member
+from python_layer_provider.tree import Deflated, Member
 
 # APPNOTE.TXT of PKWARE, 4.3.7, 4.3.12 and 4.3.16.
 _LOCAL = struct.Struct("<4sHHHHHLLLHH")
@@ -92,6 +93,38 @@ def write_archive(members: Iterable[Member], path: Path) -> Zip:
             digest.update(chunk)
             size += file.write(chunk)
     return Zip(path=path, code_sha256=base64.b64encode(digest.digest()).decode(), size=size)
+
+
+def read_members(path: Path, prefix: str = "") -> Iterator[Member]:
+    """The files below a prefix of a zip that `write_archive` has made, without the prefix, ready for another one.
+
+    Args:
+        path: The zip; it has to stay while the members are used.
+        prefix: A folder with its slash at the end; what is elsewhere is left out.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.startswith(prefix):
+                yield _member(path, info, info.filename.removeprefix(prefix))
+
+
+def _member(path: Path, info: zipfile.ZipInfo, name: str) -> Member:
+    start = info.header_offset + _LOCAL.size + len(info.filename.encode())
+
+    def stream() -> bytes:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(info.compress_size)
+
+    return Member(
+        path=name,
+        size=info.file_size,
+        executable=bool(info.external_attr >> 16 & 0o100),
+        origin=path.name,
+        head=b"",
+        content=lambda: zlib.decompress(stream(), -zlib.MAX_WBITS) if info.file_size else b"",
+        deflated=Deflated(crc=info.CRC, read=stream) if info.file_size else None,
+    )
 
 
 @contextmanager

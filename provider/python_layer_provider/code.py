@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
+from types import MappingProxyType
 
 from python_layer_provider.archive import Zip, write_archive
 from python_layer_provider.errors import CodeTooLargeError, InvalidInputError, LockFileUnsupportedError
@@ -20,6 +22,7 @@ from python_layer_provider.tree import Member, unpacks_everywhere
 # Pulumi's own, which may hold secrets; a line of `exclude` may let them in: `!Pulumi.yaml`.
 _NEVER_RUN = ("Pulumi.yaml", "Pulumi.*.yaml")
 _LARGEST = 5
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,21 +39,28 @@ class CodeArchive:
     """Bytes, unzipped."""
 
 
-def pack_code(entry: Path, folder: Path, *, exclude: Sequence[str] = ()) -> CodeArchive:
+def pack_code(
+    entry: Path, folder: Path, *, exclude: Sequence[str] = (), generated: Mapping[str, bytes] = _NOTHING
+) -> CodeArchive:
     """Pack a function's code, with the contents of `entry` at the zip's root.
 
     Args:
         entry: The folder with the code.
         folder: Where the zip appears, named by its checksum, and with the time of this run.
         exclude: What stays out besides what git ignores; see `code_files`.
+        generated: Files that are in no folder, by their paths in the zip.
 
     Raises:
-        InvalidInputError: There is no such folder, there is nothing in it, or something in it cannot be packed.
+        InvalidInputError: There is no such folder, there is nothing in it, something in it cannot be packed, or stands
+            where a generated file has to.
         CodeTooLargeError: It is over Lambda's limits.
     """
     with _reading(entry):
-        members = [_member(file) for file in code_files(entry, exclude).values()]
-        _check_size(members, entry)
+        files = code_files(entry, exclude)
+        _check_something(files, entry)
+        _check_places(files, generated)
+        members = [*map(_member, files.values()), *starmap(_generated, generated.items())]
+        _check_size(members)
         archive = _written(members, folder)
     if archive.size > DIRECT_UPLOAD_LIMIT:
         raise _too_large(f"{archive.size / 1e6:,.1f} MB as a zip", f"{DIRECT_UPLOAD_LIMIT / 1e6:,.1f} MB", members)
@@ -133,15 +143,32 @@ def _reader(file: Travelling, size: int) -> Callable[[], bytes]:
     return content
 
 
-def _check_size(members: Sequence[Member], entry: Path) -> None:
-    """See that there is something, and no more than Lambda takes."""
-    unpacked = sum(member.size for member in members)
-    if not members:
+def _generated(path: str, content: bytes) -> Member:
+    return Member(path=path, size=len(content), executable=False, origin=path, head=b"", content=lambda: content)
+
+
+def _check_something(files: Mapping[str, Travelling], entry: Path) -> None:
+    if not files:
         raise InvalidInputError(
             f"there is nothing to pack in `{entry}`",
             hint="what git ignores and what `exclude` names stays out",
             input_name="entry",
         )
+
+
+def _check_places(files: Iterable[str], generated: Iterable[str]) -> None:
+    """See that nothing of the folder has the name of a package that is generated: one would hide the other."""
+    packages = {path.partition("/")[0] for path in generated}
+    for path in files:
+        if path.partition("/")[0].removesuffix(".py") in packages:
+            raise InvalidInputError(
+                f"`{path}` has the name of what is packed beside it", hint="rename it", input_name="entry"
+            )
+
+
+def _check_size(members: Sequence[Member]) -> None:
+    """See that it is no more than Lambda takes."""
+    unpacked = sum(member.size for member in members)
     if len(members) > FILES_LIMIT:
         raise _too_large(f"{len(members):,} files", f"{FILES_LIMIT:,}", members)
     if unpacked > UNZIPPED_LIMIT:

@@ -5,21 +5,17 @@ The path of `LayerProvider` stands in every stack's state: it never moves, and i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pulumi.dynamic import (
     CheckFailure,
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.output import Unknown
@@ -27,6 +23,7 @@ from pulumi.output import Unknown
 from python_layer_provider import inputs, publish
 from python_layer_provider.build import workspace
 from python_layer_provider.changes import package_changes
+from python_layer_provider.configured import ConfiguredProvider
 from python_layer_provider.delivery import Order
 from python_layer_provider.errors import InvalidInputError
 from python_layer_provider.estimate import size_line
@@ -34,7 +31,6 @@ from python_layer_provider.inputs import LayerInputs
 from python_layer_provider.layer_version import LayerVersion, region_of_arn
 from python_layer_provider.lifecycle import Versions
 from python_layer_provider.operations import (
-    Aws,
     Created,
     Past,
     create_versions,
@@ -45,37 +41,12 @@ from python_layer_provider.operations import (
 )
 from python_layer_provider.plan import LayerPlan
 from python_layer_provider.progress import Progress
-from python_layer_provider.publish import AwsSettings
 from python_layer_provider.record import Record, recorded
 from python_layer_provider.rpc import engine_call
-from python_layer_provider.settings import BuildSettings, image_template
-
-# What the stack's configuration may say to this provider. The AWS keys are those of pulumi-aws.
-_CONFIG = (
-    "aws:region",
-    "aws:profile",
-    "aws:accessKey",
-    "aws:secretKey",
-    "aws:token",
-    "aws:endpoints",
-    "aws:s3UsePathStyle",
-    "aws:assumeRole",
-    "aws:assumeRoles",
-    "python-layer:image",
-)
 
 
-class LayerProvider(ResourceProvider):
+class LayerProvider(ConfiguredProvider):
     """The life of a layer version; the resource's id is the version's ARN."""
-
-    # What is pickled is this class's path and nothing else: nothing in it is secret.
-    serialize_as_secret_always = False
-    _config: Mapping[str, str] = MappingProxyType({})
-
-    def configure(self, req: ConfigureRequest) -> None:
-        """Take the stack's configuration; runs once in a process, on the unpickled object."""
-        found = {key: req.config.get(key) for key in _CONFIG}
-        self._config = {key: value for key, value in found.items() if value}
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Report all that is wrong with the inputs, the constructor's findings included."""
@@ -109,24 +80,24 @@ class LayerProvider(ResourceProvider):
         with engine_call() as progress, recorded("create", progress) as record, workspace() as folder:
             order = self._order(props, folder, progress, record)
             record.fact(layer_name=order.wanted.metadata.layer_name, content_hash=order.wanted.plan.content_hash())
-            region = publish.check_session(self._aws(order.wanted.region, order.wanted.profile, record))
+            region = publish.check_session(self.aws(order.wanted.region, order.wanted.profile, record))
             run = _run(progress.urn)
             created = create_versions(order, region, run.past(props, progress.urn))
             archive = created.delivery.archive
             record.fact(**_made(created))
-            run.created = {
+            run.stands_now = {
                 **inputs.outputs(props, created.version, created.versions),
                 "region": region_of_arn(created.version.arn),
                 "unpacked_size": archive.unpacked_size,
                 "image_digest": archive.image_digest,
             }
-            return CreateResult(created.version.arn, dict(run.created))
+            return CreateResult(created.version.arn, dict(run.stands_now))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Look the versions up in AWS; only a definite "not found" drops them from the state."""
         with engine_call() as progress, recorded("read", progress) as record:
             record.fact(arn=id_)
-            region, aws = region_of_arn(id_), self._in(props.get("profile"), record)
+            region, aws = region_of_arn(id_), self.in_regions(props.get("profile"), record)
             standing = Versions.of({"arn": id_, **props})
             there, found = versions_that_are_there(standing, aws)
             if not there.known:
@@ -146,12 +117,16 @@ class LayerProvider(ResourceProvider):
         with engine_call() as progress, recorded("update", progress) as record, workspace() as folder:
             record.fact(arn=_id)
             order = self._order(_news, folder, progress, record)
-            past = Past(owner=_owner(_news, progress.urn), versions=Versions.of(_olds))
-            versions = update_versions(order, region_of_arn(_id), past, inputs.permissions(_olds))
+            owner, shared = _owner(_news, progress.urn), inputs.permissions(_olds)
+            past = Past(owner=owner, versions=Versions.of(_olds), permissions=shared)
+            versions = update_versions(order, region_of_arn(_id), past)
             record.fact(arns=dict(versions.current), retained_arns=list(versions.retained))
         # What the program no longer says does not arrive at all, and would stay in the state for good.
         given = {**dict.fromkeys(inputs.UPDATING), **inputs.visible(_news)}
-        return UpdateResult({**_olds, **given, **inputs.shown_versions(versions), "region": _olds.get("region")})
+        outs = {**_olds, **given, **inputs.shown_versions(versions), "region": _olds.get("region")}
+        # What an earlier operation has left to be deleted goes by what the program says now.
+        _run(progress.urn).stands_now = outs
+        return UpdateResult(outs)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Delete what the outputs name, or what a replacement does not keep; what is gone is no error."""
@@ -164,7 +139,7 @@ class LayerProvider(ResourceProvider):
             if successor:
                 outdated = standing.outdated(Versions.of(successor), int(successor.get("keep_versions") or 0))
             unused_only = bool((successor or _props).get("delete_unused_only"))
-            left = delete_versions(outdated, self._in(_props.get("profile"), record), unused_only=unused_only)
+            left = delete_versions(outdated, self.in_regions(_props.get("profile"), record), unused_only=unused_only)
             record.fact(arn=_id, deleted=[arn for arn in outdated if arn not in left], left=left)
             if left and not successor:
                 names = "\n".join(f"    {arn}" for arn in left)
@@ -182,17 +157,13 @@ class LayerProvider(ResourceProvider):
 
     def _order(self, props: Mapping[str, Any], folder: Path, progress: Progress, record: Record) -> Order:
         wanted = LayerInputs.of(props)
-        images = image_template(self._config.get("python-layer:image"), os.environ)
-        settings = BuildSettings(image_template=images, timeout=wanted.timeout)
         return Order(
-            wanted=wanted, settings=settings, aws=self._in(wanted.profile, record), folder=folder, progress=progress
+            wanted=wanted,
+            settings=self.build_settings(wanted.timeout),
+            aws=self.in_regions(wanted.profile, record),
+            folder=folder,
+            progress=progress,
         )
-
-    def _in(self, profile: str | None, record: Record) -> Aws:
-        return lambda region: self._aws(region, profile, record)
-
-    def _aws(self, region: str | None, profile: str | None, record: Record) -> AwsSettings:
-        return AwsSettings.of(self._config, region=region, profile=profile, noting=record.call)
 
 
 @dataclass
@@ -206,20 +177,22 @@ class _Run:
     """Whether there is a state."""
     olds: Mapping[str, Any] | None = None
     """The state's outputs, once the engine has asked for a diff; it does not where a replacement is forced."""
-    created: Mapping[str, Any] | None = None
+    stands_now: Mapping[str, Any] | None = None
+    """The outputs after a create or an update."""
 
     def past(self, props: Mapping[str, Any], urn: str) -> Past:
         """What a create replaces."""
         return Past(
             owner=_owner(props, urn),
             versions=Versions.of(self.olds) if self.olds else None,
+            permissions=inputs.permissions(self.olds or {}),
             let_go=bool((self.olds or {}).get("skip_destroy")),
             forced=self.stands and self.olds is None,
         )
 
     def now(self, id_: str) -> Mapping[str, Any] | None:
         """The outputs of what stands in the place of a version; None where the resource itself goes."""
-        current = self.created or self.olds
+        current = self.stands_now or self.olds
         return current if current and current.get("arn") != id_ else None
 
 

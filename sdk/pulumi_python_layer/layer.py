@@ -247,7 +247,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "triggers": triggers,
             "packages": selection.apply(lambda found: found.plan.packages if found.plan else {}),
             "content_hash": content.apply(lambda plan: plan.content_hash() if plan else ""),
-            inputs.PLAN: content.apply(_travelling),
+            inputs.PLAN: content.apply(travelling),
             inputs.ORGANIZATION: pulumi.get_organization(),
         }
         findings = of_this_run()
@@ -328,7 +328,7 @@ def _content(selection: _Selection, image: str | None) -> LayerPlan | None:
     return replace(selection.plan, image=image) if selection.plan else None
 
 
-def _travelling(plan: LayerPlan | None) -> pulumi.Output[str]:
+def travelling(plan: LayerPlan | None) -> pulumi.Output[str]:
     """The plan on its way to the provider, encrypted in the state where its URLs hold credentials."""
     if plan is None:
         return pulumi.Output.from_input("")

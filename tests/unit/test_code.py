@@ -188,6 +188,39 @@ def test_a_link_inside_of_the_repository_goes_in_as_what_it_leads_to(entry: Path
         assert archive.read("b.py") == b"A = 1\n"
 
 
+# What is generated.
+
+
+def test_generated_files_go_in_beside_the_folders_own(entry: Path) -> None:
+    made = {"made/__init__.py": b"", "made/a.py": b"A = 2\n"}
+    found = pack_code(entry, entry.parent / "out", generated=made)
+    with zipfile.ZipFile(found.path) as archive:
+        assert archive.namelist() == sorted([*FILES, *made])
+        assert archive.read("made/a.py") == b"A = 2\n"
+    assert found.unpacked_size == sum(map(len, FILES.values())) + 6
+
+
+def test_generated_files_give_the_same_bytes_in_any_order_and_other_ones_when_they_change(entry: Path) -> None:
+    made = {"made/a.py": b"", "made/b.py": b""}
+    packs = [made, dict(reversed(made.items())), {**made, "made/b.py": b"1"}]
+    one, same, other = (pack_code(entry, entry.parent / "out", generated=given).code_sha256 for given in packs)
+    assert one == same != other
+
+
+@pytest.mark.parametrize("theirs", ["made/b.py", "made.py", "made"])
+def test_what_would_hide_a_generated_file_or_be_hidden_is_refused(entry: Path, theirs: str) -> None:
+    make(entry, {theirs: b""})
+    with pytest.raises(InvalidInputError) as caught:
+        pack_code(entry, entry.parent / "out", generated={"made/a.py": b""})
+    assert caught.value.what == f"`{theirs}` has the name of what is packed beside it"
+    assert theirs in names(entry)
+
+
+def test_generated_files_alone_are_no_function(entry: Path) -> None:
+    with pytest.raises(InvalidInputError, match="there is nothing to pack"):
+        pack_code(entry, entry.parent / "out", exclude=["*"], generated={"made/a.py": b""})
+
+
 # What cannot be.
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from pulumi_python_layer import PythonFunction, PythonLayer
+from pulumi_python_layer import PythonFunction, PythonLayer, cold_start
 from tests.unit import engine_fake
 from tests.unit.engine_fake import LAYER
-from tests.unit.helpers import A_UV_LOCK, ARN
+from tests.unit.helpers import A_UV_LOCK, ARN, HASH
 
 FUNCTION = "aws:lambda/function:Function"
 ROLE, ATTACHMENT = "aws:iam/role:Role", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -130,6 +131,99 @@ def test_a_lock_file_may_be_elsewhere(entry: Path) -> None:
     assert declared(requirements="uv.lock", groups=["dev"])[LAYER, "api-deps"]["packages"].keys() >= {"attrs"}
 
 
+# Dependencies at cold start.
+
+
+def carried(**given: Any) -> dict[str, bytes]:
+    """What is in the zip of a function that installs its dependencies itself."""
+    with zipfile.ZipFile(function(dependencies="at-cold-start", **given)["code"].path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_at_cold_start_there_is_no_layer_and_another_handler() -> None:
+    found = declared(dependencies="at-cold-start")
+    assert (LAYER, "api-deps") not in found
+    made = found[FUNCTION, "api"]
+    assert made["handler"] == "pulumi_python_layer.bootstrap.handler"
+    assert made.get("layers", []) == []
+
+
+def test_the_code_carries_what_installs_and_what_is_installed() -> None:
+    found = carried()
+    assert found["pulumi_python_layer/cold_start.py"] == Path(cold_start.__file__).read_bytes()
+    assert found["pulumi_python_layer/__init__.py"] == b""
+    assert b"'index.handler'" in found["pulumi_python_layer/bootstrap.py"]
+    pins = found["pulumi_python_layer/requirements.txt"].decode().splitlines()
+    assert pins == [f"boto3==1 --hash={HASH}", f"idna==3.11 --hash={HASH}"]
+
+
+def test_groups_and_runtime_packages_count_at_cold_start_too() -> None:
+    pins = carried(groups=["dev"], omit_runtime_packages=True)["pulumi_python_layer/requirements.txt"]
+    assert [pin.partition(b"==")[0] for pin in pins.splitlines()] == [b"attrs", b"idna"]
+
+
+def test_layers_of_others_count_at_cold_start_too() -> None:
+    assert function(dependencies="at-cold-start", layers=[OTHER])["layers"] == [OTHER]
+
+
+def test_whoever_declares_it_is_warned_once_and_of_what_is_not_locked(
+    entry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, Any]] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: told.append((text, resource)))
+    (entry / "uv.lock").unlink()
+    (entry / "requirements.txt").write_text("idna==3.11\n")
+    declared(dependencies="at-cold-start")
+    (development, _), (unlocked, on) = told
+    assert "for development, not for production" in development
+    assert "1 of 1 requirements are not locked" in unlocked
+    assert isinstance(on, PythonFunction)
+
+
+def test_at_cold_start_the_handler_and_the_lock_file_are_checked_in_preview(entry: Path) -> None:
+    (entry / "uv.lock").unlink()
+    found = refusal(dependencies="at-cold-start", handler="none")
+    assert "there is no `none` in `index.py`" in found
+    assert "no lock file in the folder `app`" in found
+
+
+def test_a_folder_of_the_bootstraps_name_is_refused(entry: Path) -> None:
+    (entry / "pulumi_python_layer").mkdir()
+    (entry / "pulumi_python_layer/mine.py").touch()
+    assert "`pulumi_python_layer/mine.py` has the name of what is packed" in refusal(dependencies="at-cold-start")
+    assert function()["handler"] == "index.handler"
+
+
+def test_path_dependencies_are_refused_at_cold_start(entry: Path) -> None:
+    (entry / "uv.lock").unlink()
+    (entry / "lib").mkdir()
+    (entry / "requirements.txt").write_text("lib @ ./lib\n")
+    found = refusal(dependencies="at-cold-start")
+    assert "where a function cannot install it from" in found
+    assert 'hint: dependencies="layer"' in found
+
+
+@pytest.mark.parametrize("storage", [None, {"size": 700}, aws.lambda_.FunctionEphemeralStorageArgs(size=700)])
+def test_dependencies_that_find_no_room_are_refused(entry: Path, storage: Any) -> None:
+    (entry / "uv.lock").write_text(A_UV_LOCK.replace("size = 20000000", "size = 200000000"))
+    given = {"ephemeral_storage": storage} if storage else {}
+    assert f"the function has {700 if storage else 512} MB there" in refusal(dependencies="at-cold-start", **given)
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        {"size": 1024},
+        aws.lambda_.FunctionEphemeralStorageArgs(size=1024),
+        pulumi.Output.from_input({"size": 512}),
+        {"size": pulumi.Output.from_input(512)},
+    ],
+)
+def test_room_that_is_enough_or_only_known_later_is_not_refused(entry: Path, storage: Any) -> None:
+    (entry / "uv.lock").write_text(A_UV_LOCK.replace("size = 20000000", "size = 200000000"))
+    assert function(dependencies="at-cold-start", ephemeral_storage=storage)["handler"].endswith("bootstrap.handler")
+
+
 # Role.
 
 
@@ -217,7 +311,27 @@ def test_layers_that_are_too_large_together_are_told(entry: Path) -> None:
 
 
 def test_dependencies_in_a_way_that_there_is_not_are_told() -> None:
-    assert '`dependencies` is `zip`\nhint: use "layer" or "none"' in refusal(dependencies="zip")
+    found = refusal(dependencies="zip")
+    assert '`dependencies` is `zip`\nhint: use one of "layer", "code", "at-cold-start", "none"' in found
+
+
+def test_dependencies_beside_the_code_need_a_bucket() -> None:
+    assert '`s3_bucket`: dependencies="code" needs a bucket' in refusal(dependencies="code")
+
+
+def test_dependencies_beside_the_code_count_with_its_layers(entry: Path) -> None:
+    (entry / "uv.lock").write_text(A_UV_LOCK.replace("size = 20000000", "size = 90000000"))
+    found = refusal(dependencies="code", s3_bucket="ours")
+    assert "the function and its layers take about 300 MB unzipped" in found
+
+
+def test_a_package_is_named_by_what_is_in_it_before_it_is_made(entry: Path) -> None:
+    given = declared(dependencies="code", s3_bucket="ours")
+    (package,) = (props for (_, name), props in given.items() if name == "api-package")
+    assert package["s3_key"].startswith("python-layers/1-")
+    (entry / "index.py").write_text("def handler(event, context): return 1\n")
+    (other,) = (p for (_, name), p in declared(dependencies="code", s3_bucket="ours").items() if name == "api-package")
+    assert other["s3_key"] != package["s3_key"]
 
 
 def test_a_missing_lock_file_is_a_problem_of_the_layer(entry: Path) -> None:

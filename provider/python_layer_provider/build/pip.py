@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from python_layer_provider import pip_input
 from python_layer_provider.build import pip_at_indexes
 from python_layer_provider.build.container import EPOCH, Container, timed_out
 from python_layer_provider.errors import (
@@ -92,11 +93,8 @@ def _released(pin: Pin, contents: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _runs(plan: LayerPlan) -> Iterator[list[str]]:
     """The arguments of each `pip wheel` that the plan needs."""
-    if any(pin.hashes for pin in plan.pins):
-        yield ["--require-hashes", "--no-deps", "-r", f"{_IN}/{_LOCKED}"]
-    if not all(pin.hashes for pin in plan.pins):
-        dependencies = ["--no-deps"] if plan.complete else ["-c", f"{_IN}/{_CONSTRAINTS}"]
-        yield [*dependencies, "-r", f"{_IN}/{_OTHERS}"]
+    files = {"locked": _LOCKED, "others": _OTHERS, "constraints": _CONSTRAINTS}
+    return pip_input.runs(plan, **{role: f"{_IN}/{name}" for role, name in files.items()})
 
 
 def _pip_wheel(
@@ -144,9 +142,7 @@ def _line(plan: LayerPlan, pin: Pin) -> str:
         requirement = requirement.replace(pin.url, _with_variables(plan, pin.url))
     if pin.path:
         requirement = requirement.replace(f" @ {pin.path}", f" @ {_local_url(pin, pin.path)}")
-    options = [f"--hash={value}" for value in pin.hashes]
-    options += [f'--config-settings="{setting}"' for setting in pin.config_settings]
-    return " ".join([requirement, *options])
+    return pip_input.line(pin, requirement)
 
 
 def _local_url(pin: Pin, path: str) -> str:
