@@ -1,8 +1,9 @@
 """Stands in for `pulumi-resource-aws`, so that tests run programs with `pulumi_aws` against the AWS emulator.
 
-For tests only. It knows Lambda functions, IAM roles and their policy attachments, and of those what such programs use:
-a function's code comes as a `FileArchive` or an `AssetArchive`, not from S3 and not as an image; there are no tags, no
-published versions and no look-ups (`get_...`). Refresh notices what is gone, and no other change made by hand.
+For tests only. It knows Lambda functions and their URLs, IAM roles, their policies and policy attachments, DynamoDB
+tables with a hash key, and of those what such programs use: a function's code comes as a `FileArchive` or an
+`AssetArchive` or from S3, not as an image; a URL brings no permissions with it; there are no tags, no published
+versions and no look-ups (`get_...`). Refresh notices what is gone, and no other change made by hand.
 Nothing fails here by itself: what AWS refuses is told as AWS says it, and a layer version that is not there is refused.
 
 Run by its path, so it imports nothing of this project. The engine reads a port from its first line and speaks
@@ -66,6 +67,16 @@ class _Kind(ABC):
         raise NotImplementedError
 
 
+_CODE = frozenset({"code", "s3Bucket", "s3Key"})
+
+
+def _code(inputs: _Properties) -> dict[str, Any]:
+    """Where a function's code is, as Lambda's calls take it."""
+    if "s3Key" in inputs:
+        return {"S3Bucket": inputs["s3Bucket"], "S3Key": inputs["s3Key"]}
+    return {"ZipFile": _zipped(inputs["code"])}
+
+
 class _Function(_Kind):
     service = "lambda"
     fixed = frozenset({"name", "region"})
@@ -80,9 +91,8 @@ class _Function(_Kind):
     }
 
     def create(self, client: Any, inputs: _Properties) -> str:
-        code = {"ZipFile": _zipped(inputs["code"])}
         more = {"Architectures": inputs["architectures"]} if "architectures" in inputs else {}
-        client.create_function(FunctionName=inputs["name"], Code=code, **self._configuration(inputs), **more)
+        client.create_function(FunctionName=inputs["name"], Code=_code(inputs), **self._configuration(inputs), **more)
         return str(inputs["name"])
 
     def read(self, client: Any, inputs: _Properties) -> dict[str, Any]:
@@ -91,10 +101,10 @@ class _Function(_Kind):
         return {name: found[theirs] for name, theirs in names.items()}
 
     def update(self, client: Any, inputs: _Properties, changed: list[str]) -> None:
-        if changed != ["code"]:
+        if not set(changed) <= _CODE:
             client.update_function_configuration(FunctionName=inputs["name"], **self._configuration(inputs))
-        if "code" in changed:
-            client.update_function_code(FunctionName=inputs["name"], ZipFile=_zipped(inputs["code"]))
+        if _CODE & set(changed):
+            client.update_function_code(FunctionName=inputs["name"], **_code(inputs))
 
     def delete(self, client: Any, inputs: _Properties) -> None:
         client.delete_function(FunctionName=inputs["name"])
@@ -103,6 +113,29 @@ class _Function(_Kind):
         settings = {theirs: inputs[name] for name, theirs in self._settings.items() if name in inputs}
         variables = inputs.get("environment", {}).get("variables", {})
         return {**settings, "Layers": inputs.get("layers", []), "Environment": {"Variables": variables}}
+
+
+class _FunctionUrl(_Kind):
+    service = "lambda"
+    fixed = frozenset({"functionName"})
+    computed = ("functionArn", "functionUrl")
+
+    def create(self, client: Any, inputs: _Properties) -> str:
+        client.create_function_url_config(**self._configuration(inputs))
+        return str(inputs["functionName"])
+
+    def read(self, client: Any, inputs: _Properties) -> dict[str, Any]:
+        found = client.get_function_url_config(FunctionName=inputs["functionName"])
+        return {"functionArn": found["FunctionArn"], "functionUrl": found["FunctionUrl"]}
+
+    def update(self, client: Any, inputs: _Properties, changed: list[str]) -> None:
+        client.update_function_url_config(**self._configuration(inputs))
+
+    def delete(self, client: Any, inputs: _Properties) -> None:
+        client.delete_function_url_config(FunctionName=inputs["functionName"])
+
+    def _configuration(self, inputs: _Properties) -> dict[str, Any]:
+        return {"FunctionName": inputs["functionName"], "AuthType": inputs["authorizationType"]}
 
 
 class _Role(_Kind):
@@ -139,7 +172,53 @@ class _Attachment(_Kind):
         client.detach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
 
 
+class _RolePolicy(_Kind):
+    service = "iam"
+    fixed = frozenset({"name", "role"})
+    computed = ()
+
+    def create(self, client: Any, inputs: _Properties) -> str:
+        client.put_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"])
+        return f"{inputs['role']}:{inputs['name']}"
+
+    def read(self, client: Any, inputs: _Properties) -> dict[str, Any]:
+        client.get_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"])
+        return {}
+
+    def update(self, client: Any, inputs: _Properties, changed: list[str]) -> None:
+        self.create(client, inputs)
+
+    def delete(self, client: Any, inputs: _Properties) -> None:
+        client.delete_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"])
+
+
+class _Table(_Kind):
+    service = "dynamodb"
+    fixed = frozenset({"name", "attributes", "billingMode", "hashKey"})
+    computed = ("arn",)
+
+    def create(self, client: Any, inputs: _Properties) -> str:
+        client.create_table(
+            TableName=inputs["name"],
+            AttributeDefinitions=[
+                {"AttributeName": one["name"], "AttributeType": one["type"]} for one in inputs["attributes"]
+            ],
+            KeySchema=[{"AttributeName": inputs["hashKey"], "KeyType": "HASH"}],
+            BillingMode=inputs["billingMode"],
+        )
+        return str(inputs["name"])
+
+    def read(self, client: Any, inputs: _Properties) -> dict[str, Any]:
+        return {"arn": client.describe_table(TableName=inputs["name"])["Table"]["TableArn"]}
+
+    def delete(self, client: Any, inputs: _Properties) -> None:
+        client.delete_table(TableName=inputs["name"])
+
+
 _KINDS: Mapping[str, _Kind] = {
+    "aws:dynamodb/table:Table": _Table(),
+    "aws:lambda/functionUrl:FunctionUrl": _FunctionUrl(),
+    "aws:iam/rolePolicy:RolePolicy": _RolePolicy(),
     "aws:lambda/function:Function": _Function(),
     "aws:iam/role:Role": _Role(),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _Attachment(),

@@ -1,30 +1,32 @@
 """`make demo`: the quickstart through its whole life, on the real engine and an emulator of AWS."""
 
-import io
 import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import boto3
-import docker
 
-from tools.parts import RealParts, end_as_exception, real_parts
+from python_layer_provider.target import DEFAULT_IMAGE, Target
+from tools.container_engine import connect
+from tools.function_image import function_image
+from tools.invocation import Invoker
+from tools.parts import DEFAULT_PYTHON, RealParts, end_as_exception, real_parts
 from tools.progress import PartUnavailableError
 
 _ROOT = Path(__file__).parent.parent
+_EXAMPLE = Path("examples/quickstart")
 _REGION = "eu-west-1"
-_LAYER = "python-layer-quickstart-demo-deps"
-_IMPORTS = "import orjson, pyleri, requests; print('requests', requests.__version__, 'from', requests.__file__)"
+_LAYER = "python-layer-quickstart-demo-hello-deps"
+_SECONDS = 60
+_TARGET = Target.of(f"python{DEFAULT_PYTHON}", "x86_64")
 # What a later `uv pip compile --upgrade-package requests` writes.
 _NEXT = {
     "requests==2.32.3": "requests==2.32.5",
@@ -55,38 +57,47 @@ class Demo:
     def run(self) -> None:
         """Tell the story; what does not come out as it should ends it."""
         self._prepare()
-        with _chapter("pulumi up: build in a container, publish"):
-            _show(self._pulumi("up", "--yes", "--skip-preview"), r"created \(|arn +:|\+ \d+ created")
+        with _chapter("pulumi preview, with neither a container engine nor AWS"):
+            _show(self._preview(), r"^ \+ .* create\b|to create")
+        with _chapter("pulumi up: build the layer in a container, publish it, make the function"):
+            _show(self._up(), r"created \(|\+ \d+ created")
             self._expect(versions=[1])
+        self._invoke()
         with _chapter("pulumi up again: nothing has changed"):
-            _show(self._pulumi("up", "--yes", "--skip-preview"), r"unchanged")
+            _show(self._up(), r"unchanged")
             self._expect(versions=[1])
         self._lock_again()
-        with _chapter("requests has a new release, the lock file changes; pulumi preview, with no container engine"):
-            _show(self._pulumi("preview", DOCKER_HOST="tcp://127.0.0.1:9"), r"^\s*requests .* -> |to replace")
-        with _chapter("pulumi up: publish version 2, then delete version 1"):
-            _show(self._pulumi("up", "--yes", "--skip-preview"), r"created replacement|deleted original|~ arn")
+        with _chapter("requests has a new release, the lock file changes: pulumi preview"):
+            _show(self._preview(), r"^\s*requests .* -> |to (replace|update)")
+        with _chapter("pulumi up: publish version 2, move the function, delete version 1"):
+            _show(self._up(), r"created replacement|updated \(|deleted original")
             self._expect(versions=[2])
-        with _chapter("the layer, unpacked at /opt in a fresh container"):
-            print("  ", self._imported())
+        self._invoke()
         with _chapter("pulumi destroy: nothing is left"):
             _show(self._pulumi("destroy", "--yes", "--skip-preview"), r"- \d+ deleted")
             self._expect(versions=[])
 
     def _prepare(self) -> None:
         shutil.copy(_ROOT / "Pulumi.yaml", self._folder)
-        shutil.copytree(_ROOT / "examples/quickstart", self._folder / "examples/quickstart")
+        shutil.copytree(_ROOT / _EXAMPLE, self._folder / _EXAMPLE)
         # A cache of its own, for a demo that builds; pip's cache and the images stay.
         self._environment["XDG_CACHE_HOME"] = str(self._folder / "cache")
         self._pulumi("stack", "init", "demo")
         self._pulumi("config", "set", "aws:region", _REGION)
 
     def _lock_again(self) -> None:
-        lock = self._folder / "examples/quickstart/requirements.txt"
+        lock = self._folder / _EXAMPLE / "hello/requirements.txt"
         text = lock.read_text()
         for old, new in _NEXT.items():
             text = text.replace(old, new)
         lock.write_text(text)
+
+    def _preview(self) -> str:
+        nowhere = "127.0.0.1:9"
+        return self._pulumi("preview", DOCKER_HOST=f"tcp://{nowhere}", AWS_ENDPOINT_URL=f"http://{nowhere}")
+
+    def _up(self) -> str:
+        return self._pulumi("up", "--yes", "--skip-preview")
 
     def _pulumi(self, *arguments: str, **environment: str) -> str:
         command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
@@ -104,53 +115,24 @@ class Demo:
         return found.stdout
 
     def _expect(self, *, versions: list[int]) -> None:
-        found = sorted(layer["Version"] for layer in self._layers())
+        listed = self._lambda.list_layer_versions(LayerName=_LAYER)["LayerVersions"]
+        found = sorted(version["Version"] for version in listed)
         if found != versions:
             raise SystemExit(f"AWS has the versions {found} of the layer, and should have {versions}")
-        print(f"   AWS has {'no version' if not found else f'version {found[0]}'}")
+        print(f"   AWS has {'no version' if not found else f'version {found[0]}'} of the layer")
 
-    def _layers(self) -> list[Mapping[str, Any]]:
-        pages = self._lambda.get_paginator("list_layer_versions").paginate(LayerName=_LAYER)
-        return [layer for page in pages for layer in page["LayerVersions"]]
-
-    def _imported(self) -> str:
-        """What a fresh container says that imports from the layer, as published."""
-        archive = self._archive()
-        client = docker.DockerClient(base_url=self._parts.docker_host) if self._parts.docker_host else docker.from_env()
-        image = (self._parts.image_template or "public.ecr.aws/lambda/python:{python}").replace("{python}", "3.11")
-        unpack = f"import shutil; shutil.unpack_archive('/{archive.name}', '/opt', 'zip')"
-        container = client.containers.create(
-            image,
-            entrypoint=["sh", "-c"],
-            command=[f'python3.11 -c "{unpack}" && PYTHONPATH=/opt/python python3.11 -c "{_IMPORTS}"'],
-            network_disabled=True,
-        )
-        try:
-            container.put_archive("/", _tar(archive))
-            container.start()
-            code = container.wait()["StatusCode"]
-            said = container.logs().decode().strip()
-        finally:
-            container.remove(force=True)
-            client.close()
-        if code:
-            raise SystemExit(f"The layer does not import:\n{said}")
-        return said
-
-    def _archive(self) -> Path:
-        """The zip of the version in AWS: the one in the cache that has its checksum."""
-        code_sha256 = json.loads(self._pulumi("stack", "output", "--json"))["code_sha256"]
-        for description in (self._folder / "cache").rglob("*.json"):
-            if json.loads(description.read_text())["zip"]["code_sha256"] == code_sha256:
-                return description.with_suffix(".zip")
-        raise SystemExit(f"The zip with the checksum {code_sha256} is not in the cache")
-
-
-def _tar(path: Path) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        tar.add(path, path.name)
-    return file.getvalue()
+    def _invoke(self) -> None:
+        """Show what the function answers, in a container that is laid out as Lambda's."""
+        name = json.loads(self._pulumi("stack", "output", "--json"))["function"]
+        event = {"name": "Ada"}
+        engine = connect(self._parts.docker_host, timeout=_SECONDS)
+        image = function_image(engine, DEFAULT_PYTHON, _TARGET.image(self._parts.image_template or DEFAULT_IMAGE))
+        with _chapter(f"the function answers {json.dumps(event)}"):
+            answer = Invoker(engine, image, self._lambda, self._folder / "cache")(name, event)
+            if "requests" not in answer:
+                raise SystemExit(f"The function failed:\n{json.dumps(answer, indent=2)}")
+            print("  ", json.dumps(answer))
+        engine.close()
 
 
 @contextmanager
@@ -165,7 +147,9 @@ def _show(output: str, wanted: str) -> None:
     """The lines of Pulumi's output that tell the story, each once."""
     lines = [line.strip() for line in output.splitlines() if re.search(wanted, line)]
     for line in dict.fromkeys(lines):
-        print("  ", line)
+        # The stack is a resource too, of which there is nothing to tell.
+        if "pulumi:pulumi:Stack" not in line:
+            print("  ", line.partition(" [diff: ")[0])
 
 
 def main() -> int:

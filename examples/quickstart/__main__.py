@@ -1,11 +1,9 @@
-"""A layer from a lock file, and the outputs that a function takes."""
+"""A function from a folder: `hello/index.py` is its code, `hello/requirements.txt` its locked dependencies."""
 
 import pulumi
 
-from pulumi_python_layer import PythonLayer
+from pulumi_python_layer import PythonFunction
 
-layer = PythonLayer("deps", requirements="requirements.txt", runtime="python3.11")
+hello = PythonFunction("hello", entry="hello", runtime="python3.11")
 
-pulumi.export("arn", layer.arn)
-pulumi.export("packages", layer.packages)
-pulumi.export("code_sha256", layer.code_sha256)
+pulumi.export("function", hello.function_name)

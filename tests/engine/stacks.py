@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 import uuid
 import zipfile
@@ -122,32 +123,25 @@ def _steps(events: list[EngineEvent]) -> tuple[tuple[str, str], ...]:
     return tuple((str(step.op.value), step.urn.rpartition("::")[2]) for step in done if f"::{LAYER_TYPE}::" in step.urn)
 
 
-class CommandLineStack:
-    """A stack of a project in a folder, run by `pulumi` as a person does."""
+class ProgramStack:
+    """A stack of the program in a folder, run by `pulumi` as a person does."""
 
-    def __init__(self, project: str, folder: Path, program: str) -> None:
-        self.project = project
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "Pulumi.yaml").write_text(f"name: {project}\nruntime: python\n")
-        (folder / "__main__.py").write_text(program)
         self.run("stack", "init", "dev", "--non-interactive")
 
-    def layer_name(self, name: str = "deps") -> str:
-        """The layer's name in AWS, where the program gives it none."""
-        return f"{self.project}-dev-{name}"
-
-    def run(self, *arguments: str) -> Outcome:
+    def run(self, *arguments: str, **environment: str) -> Outcome:
         """Run `pulumi` to its end."""
-        process = self.start(*arguments)
+        process = self.start(*arguments, **environment)
         text, _ = process.communicate()
         return Outcome(ok=process.returncode == 0, text=text)
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Start `pulumi` as the leader of a process group, so that a signal to all of it does not reach the tests."""
         return subprocess.Popen(
             ["pulumi", *arguments, "--color", "never"],
             cwd=self.folder,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -155,10 +149,43 @@ class CommandLineStack:
             start_new_session=True,
         )
 
+    def steps(self, *arguments: str, **environment: str) -> list[tuple[str, str]]:
+        """Run what has to succeed; operation and name of each step that does something to what the program declares."""
+        with tempfile.NamedTemporaryFile() as log:
+            # The Automation API reads what happens from there; Pulumi hides the option from others.
+            outcome = self.run(*arguments, "--event-log", log.name, **environment, PULUMI_DEBUG_COMMANDS="true")
+            assert outcome.ok, outcome.text
+            seen: list[tuple[str, str]] = []
+            note = noting_steps(seen)
+            for event in map(EngineEvent.from_json, map(json.loads, log)):
+                # The stack and the providers are resources too.
+                if event.res_outputs_event and not event.res_outputs_event.metadata.type.startswith("pulumi:"):
+                    note(event)
+        return seen
+
+    def outputs(self) -> dict[str, Any]:
+        """What the program exports."""
+        return dict(json.loads(self.run("stack", "output", "--json").text))
+
     def state(self) -> dict[str, Any]:
         """The state, as `pulumi stack export` writes it."""
         deployment: dict[str, Any] = json.loads(self.run("stack", "export", "--show-secrets").text)["deployment"]
         return deployment
+
+
+class CommandLineStack(ProgramStack):
+    """A stack of a project of its own, whose program the test writes."""
+
+    def __init__(self, project: str, folder: Path, program: str) -> None:
+        self.project = project
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "Pulumi.yaml").write_text(f"name: {project}\nruntime: python\n")
+        (folder / "__main__.py").write_text(program)
+        super().__init__(folder)
+
+    def layer_name(self, name: str = "deps") -> str:
+        """The layer's name in AWS, where the program gives it none."""
+        return f"{self.project}-dev-{name}"
 
 
 class Aws:
@@ -182,6 +209,18 @@ class Aws:
     def functions(self, region: str = REGION) -> list[str]:
         """The names of all functions."""
         return [found["FunctionName"] for found in self._client(region).list_functions()["Functions"]]
+
+    def everything(self, region: str = REGION) -> set[str]:
+        """The names of all functions, layer versions, roles and tables."""
+        layers = [layer["LayerName"] for layer in self._client(region).list_layers()["Layers"]]
+        iam = boto3.client("iam", region_name=region)
+        dynamodb: Any = boto3.client("dynamodb", region_name=region)
+        return {
+            *(f"function {name}" for name in self.functions(region)),
+            *(f"layer {layer} {version}" for layer in layers for version in self.versions(layer, region)),
+            *(f"role {role['RoleName']}" for role in iam.list_roles()["Roles"]),
+            *(f"table {name}" for name in dynamodb.list_tables()["TableNames"]),
+        }
 
     def publish(self, layer_name: str, region: str = REGION) -> str:
         """Publish a version by hand; its ARN."""
