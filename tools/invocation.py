@@ -6,15 +6,19 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
+from docker.models.containers import Container
 
 _AUTHORITIES = "authorities.pem"
 _SECONDS = 60
+# Lambda's, where nothing else is asked for.
+_TMP = {"/tmp": "exec,size=512m"}  # noqa: S108 (Lambda's own path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,26 +47,61 @@ class Invoker:
         self._aws = aws
         self._cache = cache
 
-    def __call__(self, name: str, event: Any, outside: Outside | None = None) -> Any:
-        """Run a function with an event; what it answers. It has a network only where there is an outside."""
-        function = self._aws.get_function_configuration(FunctionName=name)
-        container = self._engine.containers.create(
-            self._image,
-            [function["Handler"], json.dumps(event)],
-            environment={**_told(outside), **function.get("Environment", {}).get("Variables", {})},
-            network_mode="bridge" if outside else "none",
-        )
-        try:
-            for folder, digest in self._parts(function):
-                container.put_archive(folder, _as_tar(self._zip_of(digest)))
-            if outside and outside.authorities:
-                container.put_archive("/", _tar({_AUTHORITIES: outside.authorities}))
+    def __call__(self, name: str, event: Any, *, code: Path | None = None, outside: Outside | None = None) -> Any:
+        """Run a function with an event; what it answers.
+
+        Args:
+            name: The function's in AWS.
+            event: What it is called with.
+            code: The zip of its code, where that is not in the cache.
+            outside: Its network; without one, it has none.
+        """
+        network = "bridge" if outside else "none"
+        with self._made(name, [event], code, outside, network_mode=network) as container:
             container.start()
             container.wait(timeout=_SECONDS)
-            said = container.logs().decode()
+            return json.loads(container.logs().decode().splitlines()[-1])
+
+    @contextmanager
+    def started(self, name: str, *events: Any) -> Iterator[Container]:
+        """A function under way as in Lambda: with a network, and a file system that is read-only but for /tmp.
+
+        Each event is for a process of its own, which finds /tmp as the one before has left it.
+        """
+        with self._made(name, events) as made:
+            # Nothing can be put into a container that is read-only.
+            image = str(made.commit().id)
+        try:
+            container = self._engine.containers.create(image, read_only=True, tmpfs=_TMP)
+            try:
+                container.start()
+                yield container
+            finally:
+                container.remove(force=True)
+        finally:
+            self._engine.images.remove(image)
+
+    @contextmanager
+    def _made(
+        self,
+        name: str,
+        events: Sequence[Any],
+        code: Path | None = None,
+        outside: Outside | None = None,
+        **options: Any,
+    ) -> Iterator[Container]:
+        function = self._aws.get_function_configuration(FunctionName=name)
+        variables = {**_told(outside), **function.get("Environment", {}).get("Variables", {})}
+        command = [function["Handler"], *map(json.dumps, events)]
+        container = self._engine.containers.create(self._image, command, environment=variables, **options)
+        try:
+            for folder, digest in self._parts(function):
+                container.put_archive(folder, as_tar(self._zip_of(digest, code)))
+            if outside and outside.authorities:
+                container.put_archive("/", _tar({_AUTHORITIES: outside.authorities}))
+            yield container
         finally:
             container.remove(force=True)
-        return json.loads(said.splitlines()[-1])
 
     def _parts(self, function: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Where each zip of a function goes, and its digest in AWS's form."""
@@ -72,9 +111,9 @@ class Invoker:
             version = self._aws.get_layer_version(LayerName=name.rpartition(":")[2], VersionNumber=int(number))
             yield "/opt", version["Content"]["CodeSha256"]
 
-    def _zip_of(self, digest: str) -> Path:
+    def _zip_of(self, digest: str, code: Path | None) -> Path:
         wanted = base64.b64decode(digest)
-        for path in self._cache.rglob("*.zip"):
+        for path in (*([code] if code else []), *self._cache.rglob("*.zip")):
             if hashlib.sha256(path.read_bytes()).digest() == wanted:
                 return path
         raise FileNotFoundError(f"no zip in {self._cache} has the digest {digest}")
@@ -86,14 +125,14 @@ def _told(outside: Outside | None) -> dict[str, str]:
     return {**outside.variables, **({"PIP_CERT": f"/{_AUTHORITIES}"} if outside.authorities else {})}
 
 
-def _as_tar(zipped: Path) -> bytes:
+def as_tar(zipped: Path) -> bytes:
     """Return a zip's members, those that are executable as such."""
     with zipfile.ZipFile(zipped) as archive:
         executable = {member.filename for member in archive.infolist() if member.external_attr >> 16 & 0o100}
         return _tar({name: archive.read(name) for name in archive.namelist()}, executable)
 
 
-def _tar(files: Mapping[str, bytes], executable: Container[str] = ()) -> bytes:
+def _tar(files: Mapping[str, bytes], executable: Collection[str] = ()) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, content in files.items():

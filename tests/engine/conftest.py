@@ -6,27 +6,24 @@ To measure the provider's processes too, coverage needs `patch = ["subprocess"]`
 here: the engine ends them with SIGINT, on which Pulumi's server returns and Python ends as usual, with its data saved.
 """
 
-import base64
 import gc
-import hashlib
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+import boto3
 import docker
 import pytest
 from docker.models.containers import Container
 
-from python_layer_provider.build.cache import cache_folder
 from python_layer_provider.build.container import OWNER_LABEL
 from python_layer_provider.target import DEFAULT_IMAGE
 from tests.engine.servers import Gate, Shelf, gate, shelf
-from tests.engine.stacks import REGION, Aws, LayerStack, as_tar, new_project
+from tests.engine.stacks import REGION, Aws, LayerStack, new_project
 from tools.container_engine import connect
 from tools.function_image import function_image as make_function_image
+from tools.invocation import Invoker
 from tools.parts import DEFAULT_PYTHON, RealParts, real_parts
 
 
@@ -159,10 +156,6 @@ def before_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         monkeypatch.setenv("AWS_ENDPOINT_URL", found.endpoint)
 
 
-Invoke = Callable[[Path, str, Any], Any]
-"""Runs a function of AWS's, the zip of whose code is at a path, with an event; what it answers."""
-
-
 @pytest.fixture(scope="session")
 def function_image(parts: RealParts, containers: Containers) -> str:
     """An image that runs functions as Lambda does."""
@@ -170,34 +163,14 @@ def function_image(parts: RealParts, containers: Containers) -> str:
     return make_function_image(containers.client, DEFAULT_PYTHON, build_image.replace("{architecture}", "x86_64"))
 
 
-@pytest.fixture
-def invoke(aws: Aws, containers: Containers, function_image: str) -> Invoke:
-    def run(code: Path, name: str, event: Any) -> Any:
-        function = aws.function(name)
-        command = [function["Handler"], json.dumps(event)]
-        container = containers.client.containers.create(function_image, command, network_mode="none")
-        try:
-            container.put_archive("/var/task", as_tar(_zip_of(function["CodeSha256"], code)))
-            for layer in function["Layers"]:
-                container.put_archive("/opt", as_tar(_zip_of(aws.version(layer["Arn"])["Content"]["CodeSha256"], code)))
-            container.start()
-            container.wait(timeout=_INVOCATION_SECONDS)
-            said = container.logs().decode()
-        finally:
-            container.remove(force=True)
-        return json.loads(said.splitlines()[-1])
-
-    return run
-
-
-_INVOCATION_SECONDS = 60
-
-
-def _zip_of(digest: str, code: Path) -> Path:
-    """The zip that AWS has, found by the digest AWS tells: the emulator does not hand out what it was given."""
-    known = {_digest(path): path for path in (code, *cache_folder().glob("*.zip"))}
-    return known[digest]
-
-
-def _digest(path: Path) -> str:
-    return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
+@pytest.fixture(scope="session")
+def invoke(parts: RealParts, settings: Mapping[str, str], containers: Containers, function_image: str) -> Invoker:
+    """Runs functions whose code and layers this run has packed."""
+    client = boto3.client(
+        "lambda",
+        region_name=REGION,
+        endpoint_url=parts.aws.endpoint,
+        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+    )
+    return Invoker(containers.client, function_image, client, Path(settings["XDG_CACHE_HOME"]))

@@ -1,20 +1,17 @@
 """Stacks to try: a program that declares layers, run by the real engine, and what came of it."""
 
 import gc
-import io
 import json
 import os
 import signal
 import subprocess
-import tarfile
 import tempfile
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pulumi
@@ -23,7 +20,7 @@ from pulumi.automation.events import EngineEvent
 
 from pulumi_python_layer import PythonLayer
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 RUNTIME = "python3.11"
 LOCKS = Path(__file__).with_name("locks")
 LAYER_TYPE = "pulumi-python:dynamic/python_layer:PythonLayer"
@@ -234,17 +231,6 @@ class Aws:
 
     def _client(self, region: str) -> Any:
         return boto3.client("lambda", region_name=region)
-
-
-def as_tar(zipped: Path) -> bytes:
-    """A zip's members with the modes that it gives them, owned by root."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(zipped) as archive, tarfile.open(fileobj=stream, mode="w") as tar:
-        for member in archive.infolist():
-            info = tarfile.TarInfo(member.filename)
-            info.size, info.mode = member.file_size, member.external_attr >> 16 & 0o777
-            tar.addfile(info, archive.open(member))
-    return stream.getvalue()
 
 
 def noting_steps(seen: list[tuple[str, str]]) -> Callable[[EngineEvent], None]:

@@ -10,8 +10,8 @@ import pulumi
 import pytest
 
 from pulumi_python_layer import PythonFunction
-from tests.engine.conftest import Invoke
 from tests.engine.stacks import REGION, RUNTIME, Aws, LayerStack, lock, new_project, noting_steps
+from tools.invocation import Invoker
 
 CODE = """
 import idna
@@ -64,13 +64,13 @@ def in_the_programs_folder(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def answered(invoke: Invoke, bucket: str, tmp_path: Path) -> Callable[[dict[str, Any]], Any]:
+def answered(invoke: Invoker, bucket: str, tmp_path: Path) -> Callable[[dict[str, Any]], Any]:
     """What the function answers, with the code that is in the bucket."""
 
     def ask(outputs: dict[str, Any]) -> Any:
         path = tmp_path / "code.zip"
         boto3.client("s3", region_name=REGION).download_file(bucket, outputs["key"], str(path))
-        return invoke(path, outputs["function"], {})
+        return invoke(outputs["function"], {}, code=path)
 
     return ask
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from docker.models.containers import Container
 
 from pulumi_python_layer import PythonFunction
 from python_layer_provider.build import pip
-from tests.engine.conftest import Containers, Invoke
+from tests.engine.conftest import Containers
 from tests.engine.servers import Shelf, shelf
 from tests.engine.stacks import RUNTIME, LayerStack, eventually, lock
 from tools.function_runtime import CUT_OFF
+from tools.invocation import Invoker
 
 TELLS = """
 import pathlib, idna, six
@@ -59,10 +59,9 @@ class Run:
 class Functions:
     """A stack of functions that install their dependencies themselves."""
 
-    def __init__(self, stack: LayerStack, invoke: Invoke) -> None:
+    def __init__(self, stack: LayerStack, invoke: Invoker) -> None:
         self._stack = stack
         self._invoke = invoke
-        self._code: dict[str, Path] = {}
         self._names: dict[str, str] = {}
         self._given: dict[str, dict[str, Any]] = {}
         self.said = ""
@@ -84,7 +83,7 @@ class Functions:
         self.said = outcome.text
 
     def started(self, name: str, *events: Any) -> AbstractContextManager[Container]:
-        return self._invoke.started(self._code[name], self._names[name], *events)
+        return self._invoke.started(self._names[name], *events)
 
     def run(self, name: str, *events: Any) -> Run:
         with self.started(name, *events) as container:
@@ -96,10 +95,6 @@ class Functions:
                 name, entry=name, handler="app.handle", runtime=RUNTIME, dependencies="at-cold-start", **given
             )
             pulumi.export(name, function.function_name)
-            function.function.code.apply(partial(self._note, name))
-
-    def _note(self, name: str, code: Any) -> None:
-        self._code[name] = Path(code.path)
 
 
 def _reaching_the_index(folder: Path) -> dict[str, str]:
@@ -128,7 +123,7 @@ def slow_shelf(containers: Containers, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def functions(
     new_stack: Callable[[], LayerStack],
-    invoke: Invoke,
+    invoke: Invoker,
     slow_shelf: Shelf,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Functions]:

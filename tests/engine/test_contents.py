@@ -12,7 +12,8 @@ import pytest
 
 from python_layer_provider.build.cache import cache_folder
 from tests.engine.conftest import Containers
-from tests.engine.stacks import LOCKS, RUNTIME, Aws, LayerStack, as_tar
+from tests.engine.stacks import LOCKS, RUNTIME, Aws, LayerStack
+from tools.invocation import as_tar
 
 SDISTS = str(LOCKS / "sdists.txt")
 NOBODY = "65534:65534"

@@ -13,7 +13,6 @@ import boto3
 import pytest
 
 from python_layer_provider.build import pip
-from python_layer_provider.build.cache import cache_folder
 from tests.engine.conftest import Containers
 from tests.engine.servers import gate
 from tests.engine.stacks import REGION, Aws, ProgramStack
@@ -236,14 +235,13 @@ def outside(containers: Containers, parts: RealParts) -> Iterator[Outside]:
 
 
 @pytest.fixture
-def answer(life: Life, containers: Containers, function_image: str, outside: Outside) -> Callable[[], Any]:
+def answer(life: Life, invoke: Invoker, outside: Outside) -> Callable[[], Any]:
     """Invokes the example's function."""
-    client = boto3.client("lambda", region_name=REGION)
-    invoke = Invoker(containers.client, function_image, client, cache_folder().parent)
 
     def run() -> Any:
         name = life.stacks[-1].outputs()["function"]
-        return life.example.read(invoke(name, life.example.event, outside if life.example.online else None))
+        world = outside if life.example.online else None
+        return life.example.read(invoke(name, life.example.event, outside=world))
 
     return run
 

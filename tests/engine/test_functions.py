@@ -13,9 +13,9 @@ import pytest
 from pulumi.runtime.rpc import UNKNOWN
 
 from pulumi_python_layer import PythonLayer
-from tests.engine.conftest import Invoke
 from tests.engine.servers import Gate
 from tests.engine.stacks import LOCKS, REGION, RUNTIME, Aws, LayerStack, Outcome, noting_steps
+from tools.invocation import Invoker
 
 OLD, NEW = str(LOCKS / "old.txt"), str(LOCKS / "new.txt")
 CODE = """
@@ -105,9 +105,9 @@ def first_up(new_stack: Callable[[], LayerStack], code: Path) -> tuple[LayerStac
 
 
 @pytest.fixture
-def invoked(invoke: Invoke, code: Path) -> Callable[[str, Any], Any]:
+def invoked(invoke: Invoker, code: Path) -> Callable[[str, Any], Any]:
     """Runs a function of AWS's with an event; what it answers."""
-    return partial(invoke, code)
+    return partial(invoke, code=code)
 
 
 def test_a_preview_hands_the_function_an_arn_that_is_not_known_yet(stack: LayerStack, program: Program) -> None:

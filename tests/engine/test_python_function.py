@@ -8,8 +8,8 @@ import pulumi
 import pytest
 
 from pulumi_python_layer import PythonFunction
-from tests.engine.conftest import Invoke
 from tests.engine.stacks import RUNTIME, Aws, LayerStack, lock, noting_steps
+from tools.invocation import Invoker
 
 CODE = """
 import idna
@@ -37,16 +37,11 @@ class Program:
 
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
-        self.code = Path()
 
     def __call__(self) -> None:
         api = PythonFunction("api", entry="api", handler="app.handle", runtime=RUNTIME, **self.given)
         pulumi.export("function", api.function_name)
         pulumi.export("layer", api.layer.arn if api.layer else None)
-        api.function.code.apply(self._note)
-
-    def _note(self, code: Any) -> None:
-        self.code = Path(code.path)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +73,10 @@ def changed(stack: LayerStack) -> tuple[dict[str, set[str]], Any]:
     return done, outcome.outputs
 
 
-def test_a_folder_becomes_a_function_that_answers(stack: LayerStack, program: Program, invoke: Invoke) -> None:
+def test_a_folder_becomes_a_function_that_answers(stack: LayerStack, invoke: Invoker) -> None:
     done, outputs = changed(stack)
     assert done["create"] >= {"api", "api-deps", *ROLE}
-    answer = invoke(program.code, outputs["function"], {"asked": 1})
+    answer = invoke(outputs["function"], {"asked": 1})
     assert answer == {
         "says": "hello",
         "version": "3.9",
@@ -94,22 +89,20 @@ def test_nothing_changes_without_a_change(stack: LayerStack) -> None:
     assert changed(stack)[0] == {}
 
 
-def test_a_change_of_the_code_leaves_the_layer_alone(
-    stack: LayerStack, program: Program, entry: Path, invoke: Invoke
-) -> None:
+def test_a_change_of_the_code_leaves_the_layer_alone(stack: LayerStack, entry: Path, invoke: Invoker) -> None:
     (entry / "words.py").write_text('GREETING = "good morning"\n')
     done, outputs = changed(stack)
     assert done == {"update": {"api"}}
-    assert invoke(program.code, outputs["function"], {})["says"] == "good morning"
+    assert invoke(outputs["function"], {})["says"] == "good morning"
 
 
 def test_a_change_of_the_lock_file_moves_the_function_to_the_new_layer(
-    stack: LayerStack, program: Program, entry: Path, invoke: Invoke, aws: Aws
+    stack: LayerStack, entry: Path, invoke: Invoker, aws: Aws
 ) -> None:
     (entry / "requirements.txt").write_text(lock("new"))
     done, outputs = changed(stack)
     assert done == {"create-replacement": {"api-deps"}, "update": {"api"}, "delete-replaced": {"api-deps"}}
-    assert invoke(program.code, outputs["function"], {})["version"] == "3.10"
+    assert invoke(outputs["function"], {})["version"] == "3.10"
     assert aws.versions(stack.layer_name("api-deps")) == [2]
 
 
