@@ -19,8 +19,13 @@ from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT, FILES_LIMIT, UNZIP
 from python_layer_provider.project_files import Travelling, project_files
 from python_layer_provider.tree import Member, unpacks_everywhere
 
-# Pulumi's own, which may hold secrets; a line of `exclude` may let them in: `!Pulumi.yaml`.
-_NEVER_RUN = ("Pulumi.yaml", "Pulumi.*.yaml")
+# Pulumi's own, which may hold secrets, and what dependencies are locked with: with it in the zip, a comment in a lock file
+# would update the function. A line of `exclude` may let them in: `!/pyproject.toml`.
+_NEVER_RUN = (
+    *("Pulumi.yaml", "Pulumi.*.yaml"),
+    *("/requirements.in", "/requirements.txt", "/uv.lock", "/poetry.lock", "/Pipfile", "/Pipfile.lock"),
+    *("/pylock.toml", "/pylock.*.toml", "/pyproject.toml"),
+)
 _LARGEST = 5
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
@@ -78,7 +83,7 @@ def code_files(entry: Path, exclude: Sequence[str] = ()) -> dict[str, Travelling
     Args:
         entry: The folder with the code.
         exclude: What stays out besides what git ignores: lines as in a `.gitignore` of `entry`. They let nothing in
-            that git ignores, only Pulumi's own files, which else stay out.
+            that git ignores, only Pulumi's own files and lock files, which else stay out.
 
     Raises:
         InvalidInputError: There is no such folder, or something in it cannot be packed.

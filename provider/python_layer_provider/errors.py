@@ -61,10 +61,13 @@ class LayerError(Exception):
     code: ClassVar[str] = "PYL-ERROR"
     """The stable name under which the documentation explains this error."""
 
+    usual_hint: ClassVar[str] = ""
+    """The next step where a message has none of its own."""
+
     def __init__(self, what: str, *, hint: str = "", detail: str = "", input_name: str = "") -> None:
         super().__init__(what)
         self.what = what
-        self.hint = hint
+        self.hint = hint or self.usual_hint
         self.detail = detail
         self.input_name = input_name
 
@@ -247,6 +250,7 @@ class HostileTreeError(TreeError):
     """The container handed out something that no install leaves: a link, a device, a path that leads outside."""
 
     code = "PYL-TREE-HOSTILE"
+    usual_hint = "pin another release of it: no installer should unpack this one"
 
 
 class PublishError(LayerError):

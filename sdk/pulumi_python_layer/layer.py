@@ -179,7 +179,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             omit_runtime_packages: Whether boto3 and what comes with it, which Lambda's runtime has anyway, stays out.
             strict: Whether a requirement that is not locked is an error instead of a warning, and a lock file that is
                 older than its project.
-            layer_name: Defaults to `<project>-<stack>-<resource_name>`.
+            layer_name: Defaults to `<project>-<stack>-<resource_name>`; a resource that an alias renames keeps it.
             description: Shown in the console; at most 256 characters.
             license_info: An SPDX identifier, a URL or the licence's text; at most 512 characters.
             compatible_runtimes: What the layer declares itself fit for. Defaults to `[runtime]`.
@@ -248,6 +248,7 @@ class PythonLayer(Resource, module="python_layer", name="PythonLayer"):
             "packages": selection.apply(lambda found: found.plan.packages if found.plan else {}),
             "content_hash": content.apply(lambda plan: plan.content_hash() if plan else ""),
             inputs.PLAN: content.apply(travelling),
+            inputs.NAMED: layer_name is not None,
             inputs.ORGANIZATION: pulumi.get_organization(),
         }
         findings = of_this_run()

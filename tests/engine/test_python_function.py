@@ -36,10 +36,14 @@ class Program:
     """A program with one function, which remembers the zip of its code."""
 
     def __init__(self) -> None:
+        self.name = "api"
+        self.options: pulumi.ResourceOptions | None = None
         self.given: dict[str, Any] = {}
 
     def __call__(self) -> None:
-        api = PythonFunction("api", entry="api", handler="app.handle", runtime=RUNTIME, **self.given)
+        api = PythonFunction(
+            self.name, opts=self.options, entry="api", handler="app.handle", runtime=RUNTIME, **self.given
+        )
         pulumi.export("function", api.function_name)
         pulumi.export("layer", api.layer.arn if api.layer else None)
 
@@ -103,6 +107,15 @@ def test_a_change_of_the_lock_file_moves_the_function_to_the_new_layer(
     done, outputs = changed(stack)
     assert done == {"create-replacement": {"api-deps"}, "update": {"api"}, "delete-replaced": {"api-deps"}}
     assert invoke(outputs["function"], {})["version"] == "3.10"
+    assert aws.versions(stack.layer_name("api-deps")) == [2]
+
+
+def test_a_function_that_is_renamed_with_an_alias_is_the_same(stack: LayerStack, program: Program, aws: Aws) -> None:
+    before = program.name
+    program.name, program.options = "front", pulumi.ResourceOptions(aliases=[pulumi.Alias(name=before)])
+    assert changed(stack)[0] == {}
+    names = {resource["urn"].rpartition("::")[2] for resource in stack.state()["resources"]}
+    assert names > {"front", "front-deps", "front-role", "front-logs"}
     assert aws.versions(stack.layer_name("api-deps")) == [2]
 
 

@@ -45,7 +45,8 @@ def test_a_code_is_words_in_capitals(cls: type[LayerError]) -> None:
 @pytest.mark.parametrize("cls", LEAVES)
 def test_a_message_ends_with_the_code(cls: type[LayerError]) -> None:
     assert str(cls("It broke", hint="mend it")) == f"It broke\nhint: mend it [{cls.code}]"
-    assert str(cls("It broke")) == f"It broke\n[{cls.code}]"
+    ending = f"hint: {cls.usual_hint} [{cls.code}]" if cls.usual_hint else f"[{cls.code}]"
+    assert str(cls("It broke")) == f"It broke\n{ending}"
 
 
 def test_details_are_indented_between_what_happened_and_the_hint() -> None:
