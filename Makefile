@@ -16,7 +16,7 @@ demo: .venv/.ready  ## a layer's life on the real engine, without an AWS account
 test: lint  ## lint, then all tests, against the real parts
 	@$(BIN)/python -m tools.parts
 	@$(BIN)/python -m tools.lockers
-	@$(BIN)/python -m tools.all_tests
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 lint: .venv/.ready  ## style, types, and who may import whom
 	@$(BIN)/ruff check

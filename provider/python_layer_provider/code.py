@@ -19,8 +19,8 @@ from python_layer_provider.limits import DIRECT_UPLOAD_LIMIT, FILES_LIMIT, UNZIP
 from python_layer_provider.project_files import Travelling, project_files
 from python_layer_provider.tree import Member, unpacks_everywhere
 
-# Pulumi's own, which may hold secrets, and what dependencies are locked with: with it in the zip, a comment in a lock file
-# would update the function. A line of `exclude` may let them in: `!/pyproject.toml`.
+# Pulumi's own, which may hold secrets, and what dependencies are locked with: else a comment there would update the
+# function. A line of `exclude` may let them in: `!/pyproject.toml`.
 _NEVER_RUN = (
     *("Pulumi.yaml", "Pulumi.*.yaml"),
     *("/requirements.in", "/requirements.txt", "/uv.lock", "/poetry.lock", "/Pipfile", "/Pipfile.lock"),

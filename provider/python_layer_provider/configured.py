@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 from pulumi.dynamic import ConfigureRequest, ResourceProvider
@@ -47,7 +48,7 @@ class ConfiguredProvider(ResourceProvider):
 
     def in_regions(self, profile: str | None, record: Record) -> Aws:
         """A region to how AWS is reached there; what AWS answers is noted in the record."""
-        return lambda region: self.aws(region, profile, record)
+        return cache(lambda region: self.aws(region, profile, record))
 
     def aws(self, region: str | None, profile: str | None, record: Record) -> AwsSettings:
         """How AWS is reached in a region, or in the one that the stack or the environment names."""

@@ -126,7 +126,7 @@ def _check_size(archive: LayerArchive, limit: int) -> None:
     if archive.unpacked_size > limit:
         raise LayerTooLargeError(
             f"The layer is {archive.unpacked_size / 1e6:,.1f} MB unzipped; its `max_size` is {limit / 1e6:,.1f} MB",
-            detail=size_table(archive.zip.path),
+            detail=_table(archive),
             hint="leave out what is not needed at run time, or raise `max_size`",
         )
 
@@ -137,6 +137,11 @@ def _check_direct_upload(archive: LayerArchive, region: str) -> None:
         raise DirectUploadTooLargeError(
             f"The zip is {archive.zip.size / 1e6:.1f} MB; Lambda takes {DIRECT_UPLOAD_LIMIT / 1e6:.1f} MB "
             f"in a direct upload, and there is no bucket in {region}",
-            detail=size_table(archive.zip.path),
+            detail=_table(archive),
             hint=f's3_bucket="a-bucket-in-{region}"',
         )
+
+
+def _table(archive: LayerArchive) -> str:
+    """What takes the room; nothing is known of it where the zip is in a bucket alone."""
+    return size_table(archive.zip.path) if archive.zip.path.is_file() else ""

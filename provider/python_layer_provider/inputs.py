@@ -24,6 +24,8 @@ from python_layer_provider.target import ARCHITECTURES
 
 PLAN = "__plan"
 """The plan as JSON. Keys with two underscores are in no diff that a person sees."""
+NAMED = "__named"
+"""Whether the program names the layer itself; else a resource that is renamed keeps the name that its layer has."""
 ORGANIZATION = "__organization"
 """The organization of the stack, which the provider is not told."""
 PROBLEMS = "__problems"

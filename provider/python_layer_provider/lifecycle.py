@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,22 +39,21 @@ class Versions:
         return (*self.current.values(), *self.retained)
 
     def kept(self, count: int) -> tuple[str, ...]:
-        """The newest `count` earlier ones of each region."""
-        return tuple(_newest(self.retained, count))
+        """The newest `count` earlier ones of each region; none where the layer no longer is."""
+        return tuple(_newest(self.retained, self.current, count))
 
-    def succeeded_by(self, current: Mapping[str, str], keep: int, *, let_go: bool, used: frozenset[str]) -> Versions:
-        """The versions after a replacement, before functions have moved on.
+    def replaced(self, regions: Collection[str], keep: int, *, let_go: bool, used: frozenset[str]) -> tuple[str, ...]:
+        """The earlier versions after a replacement, before functions have moved on.
 
         Args:
-            current: Region to the new ARN.
+            regions: Where the layer is then.
             keep: How many earlier versions stay.
             let_go: Whether those that are replaced stay in AWS for good and are no longer ours.
             used: ARNs of versions that have to stay until nobody uses them.
         """
-        earlier = tuple(arn for arn in (self.retained if let_go else self.known) if arn not in current.values())
-        every = Versions(current=current, retained=earlier)
-        stay = {*every.kept(keep), *used}
-        return Versions(current=current, retained=tuple(arn for arn in earlier if arn in stay))
+        earlier = self.retained if let_go else self.known
+        stay = {*_newest(earlier, regions, keep), *used}
+        return tuple(arn for arn in earlier if arn in stay)
 
     def outdated(self, successor: Versions, keep: int) -> tuple[str, ...]:
         """Which of these versions go, once functions have moved on to their successor."""
@@ -62,10 +61,10 @@ class Versions:
         return tuple(arn for arn in self.known if arn not in stay)
 
 
-def _newest(arns: Sequence[str], count: int) -> Iterator[str]:
+def _newest(arns: Sequence[str], regions: Collection[str], count: int) -> Iterator[str]:
     seen: Counter[str] = Counter()
     for arn in arns:
         region = region_of_arn(arn)
         seen[region] += 1
-        if seen[region] <= count:
+        if region in regions and seen[region] <= count:
             yield arn

@@ -25,10 +25,10 @@ class Past:
     """Tells the resource from every other one; empty where nobody knows who it is."""
     versions: Versions | None = None
     """Those of its state; None where there is none, or where the engine does not tell."""
+    permissions: Collection[Permission] = ()
+    """Whom they are shared with, as the state says."""
     let_go: bool = False
     """Whether the present versions stay in AWS for good when they are replaced."""
-    forced: bool = False
-    """Whether the engine replaces it without having asked: its newest version is the one to be replaced."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,29 +50,28 @@ def create_versions(order: Order, own: str, past: Past) -> Created:
     wanted, standing = order.wanted, past.versions or Versions(current={})
     regions = tuple(dict.fromkeys([own, *wanted.regions]))
     delivery = deliver(order, regions, own)
-    found = publish.publish_everywhere(delivery.places, _wanted(order, delivery, past), order.progress)
-    current = {region: version.arn for region, version in found.items()}
     used = _used(standing.known, order.aws) if wanted.delete_unused_only else frozenset()
     let_go = past.let_go or wanted.skip_destroy
-    versions = standing.succeeded_by(current, wanted.keep_versions, let_go=let_go, used=used)
-    if wanted.permissions:
-        _share(versions.retained, wanted.permissions, order.aws)
+    retained = standing.replaced(regions, wanted.keep_versions, let_go=let_go, used=used)
+    with publish.published_everywhere(delivery.places, _wanted(order, delivery, past), order.progress) as found:
+        if wanted.permissions or past.permissions:
+            _share(retained, wanted.permissions, order.aws)
     marker = found[own].marker
-    return Created(
-        version=found[own],
-        versions=replace(versions, lineage=marker.lineage if marker else standing.lineage),
-        delivery=delivery,
+    versions = Versions(
+        current={region: version.arn for region, version in found.items()},
+        retained=retained,
+        lineage=marker.lineage if marker else standing.lineage,
     )
+    return Created(version=found[own], versions=versions, delivery=delivery)
 
 
-def update_versions(order: Order, own: str, past: Past, former: Collection[Permission]) -> Versions:
+def update_versions(order: Order, own: str, past: Past) -> Versions:
     """Have versions that stand where they should be, shared with whom they should be, and no more of them than wanted.
 
     Args:
         order: The layer.
         own: Its own region.
         past: The versions that stand.
-        former: Whom they were shared with.
 
     Raises:
         LayerError: Something failed; what was done before is found again by the next update.
@@ -81,16 +80,22 @@ def update_versions(order: Order, own: str, past: Past, former: Collection[Permi
     regions = {own, *wanted.regions}
     missing = tuple(sorted(regions - {*standing.current}))
     current = {region: arn for region, arn in standing.current.items() if region in regions}
-    if missing:
-        delivery = deliver(order, missing, own)
-        found = publish.publish_everywhere(delivery.places, _wanted(order, delivery, past), order.progress)
-        current |= {region: version.arn for region, version in found.items()}
-    if wanted.permissions or former:
+    if wanted.permissions or past.permissions:
         _share([arn for arn in standing.known if region_of_arn(arn) in regions], wanted.permissions, order.aws)
     used = _used(standing.known, order.aws) if wanted.delete_unused_only else frozenset()
+    if not missing:
+        return _settled(order, standing, current, used)
+    delivery = deliver(order, missing, own)
+    with publish.published_everywhere(delivery.places, _wanted(order, delivery, past), order.progress) as found:
+        made = {region: version.arn for region, version in found.items()}
+        return _settled(order, standing, {**current, **made}, used)
+
+
+def _settled(order: Order, standing: Versions, current: Mapping[str, str], used: frozenset[str]) -> Versions:
+    """The versions after an update, with those gone that nobody wants any more."""
     versions = Versions(current=current, retained=standing.retained, lineage=standing.lineage)
-    stay = {*current.values(), *versions.kept(wanted.keep_versions), *used}
-    if not wanted.skip_destroy:
+    stay = {*current.values(), *versions.kept(order.wanted.keep_versions), *used}
+    if not order.wanted.skip_destroy:
         _delete([arn for arn in standing.known if arn not in stay], order.aws)
     return replace(versions, retained=tuple(arn for arn in standing.known if arn in stay - {*current.values()}))
 
@@ -143,7 +148,6 @@ def _wanted(order: Order, delivery: Delivery, past: Past) -> Wanted:
         code_sha256=delivery.archive.zip.code_sha256,
         permissions=wanted.permissions,
         known=standing.known if standing else (),
-        adopt=not past.forced,
         lineage=lineage,
     )
 

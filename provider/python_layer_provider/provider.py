@@ -55,6 +55,9 @@ class LayerProvider(ConfiguredProvider):
             run = _run(progress.urn)
             # A layer that is replaced is checked once more, as if it were new.
             run.stands = run.stands or bool(_olds)
+            standing = _olds or run.olds or {}
+        if news.get(inputs.NAMED) is False and standing.get("layer_name"):
+            news = {**news, "layer_name": standing["layer_name"]}
         if not found and not _olds and not _unknown(news.get("packages")):
             count = len(news.get("packages") or {})
             self._tell(f"{count} package{'' if count == 1 else 's'}", news, once=True)
@@ -65,9 +68,11 @@ class LayerProvider(ConfiguredProvider):
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Answer always: changed bytes or metadata replace, retention and sharing update, the rest is no change."""
         olds, news = _olds, _news
-        with engine_call() as progress:
-            _run(progress.urn).olds = olds
         replaces = inputs.replaced_by(olds, news, unknown=_unknown)
+        with engine_call() as progress:
+            run = _run(progress.urn)
+            # A refresh asks too, without a check before, and replaces nothing.
+            run.olds, run.instead = olds, news if replaces and run.stands else None
         updates = inputs.updated_by(olds, news)
         if replaces and not _unknown(news.get("packages")):
             changes = package_changes(olds.get("packages") or {}, news.get("packages") or {})
@@ -131,13 +136,15 @@ class LayerProvider(ConfiguredProvider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Delete what the outputs name, or what a replacement does not keep; what is gone is no error."""
         with engine_call() as progress, recorded("delete", progress) as record:
-            standing, successor = Versions.of({"arn": _id, **_props}), _run(progress.urn).now(_id)
+            run, standing = _run(progress.urn), Versions.of({"arn": _id, **_props})
+            successor = run.now(_id) or run.instead
             said = [_props, successor or {}]
             if any(each.get("skip_destroy") for each in said):
+                # Pulumi says of it that it was deleted.
+                progress.info("stays in AWS: `skip_destroy`")
                 return
-            outdated = standing.known
-            if successor:
-                outdated = standing.outdated(Versions.of(successor), int(successor.get("keep_versions") or 0))
+            outdated = _outdated(standing, {"region": region_of_arn(_id), **successor}) if successor else standing.known
+            progress.step("Deleting what is outdated" if outdated else "Keeping it for a rollback")
             unused_only = bool((successor or _props).get("delete_unused_only"))
             left = delete_versions(outdated, self.in_regions(_props.get("profile"), record), unused_only=unused_only)
             record.fact(arn=_id, deleted=[arn for arn in outdated if arn not in left], left=left)
@@ -177,6 +184,8 @@ class _Run:
     """Whether there is a state."""
     olds: Mapping[str, Any] | None = None
     """The state's outputs, once the engine has asked for a diff; it does not where a replacement is forced."""
+    instead: Mapping[str, Any] | None = None
+    """The inputs of what is to replace it; it may be deleted before that is created."""
     stands_now: Mapping[str, Any] | None = None
     """The outputs after a create or an update."""
 
@@ -187,13 +196,17 @@ class _Run:
             versions=Versions.of(self.olds) if self.olds else None,
             permissions=inputs.permissions(self.olds or {}),
             let_go=bool((self.olds or {}).get("skip_destroy")),
-            forced=self.stands and self.olds is None,
         )
 
     def now(self, id_: str) -> Mapping[str, Any] | None:
-        """The outputs of what stands in the place of a version; None where the resource itself goes."""
-        current = self.stands_now or self.olds
-        return current if current and current.get("arn") != id_ else None
+        """The outputs of what stands in the place of a version; None where the resource itself goes.
+
+        Where a replacement is forced, nobody tells the create of the state: it takes over the very version that is
+        to be replaced, which has to stay then.
+        """
+        if self.stands_now:
+            return self.stands_now
+        return self.olds if self.olds and self.olds.get("arn") != id_ else None
 
 
 # By URN; without an engine that tells it, nothing is known of anybody.
@@ -204,6 +217,16 @@ _TOLD: set[str] = set()
 
 def _run(urn: str) -> _Run:
     return _RUNS.setdefault(urn, _Run()) if urn else _Run()
+
+
+def _outdated(standing: Versions, successor: Mapping[str, Any]) -> tuple[str, ...]:
+    """The versions that go for a successor, of which there may be no more than inputs so far."""
+    keep = int(successor.get("keep_versions") or 0)
+    if successor.get("arn"):
+        return standing.outdated(Versions.of(successor), keep)
+    regions = {*(successor.get("regions") or ()), successor["region"]}
+    stay = standing.replaced(regions, keep, let_go=False, used=frozenset())
+    return tuple(arn for arn in standing.known if arn not in stay)
 
 
 def _owner(props: Mapping[str, Any], urn: str) -> str:

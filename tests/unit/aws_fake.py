@@ -78,7 +78,7 @@ def _handler(fake: FakeLambda) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(fake.body)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 (the names that http.server calls)
+        do_GET = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815 (the names that http.server calls)
 
         def log_message(self, *_: object) -> None:
             """Say nothing: the tests look at `requests`."""

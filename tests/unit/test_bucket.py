@@ -43,7 +43,7 @@ def s3(moto: str) -> Iterator[S3Client]:
 
 @pytest.fixture
 def bucket(moto: str, s3: S3Client) -> Bucket:
-    assert s3
+    assert s3.meta.endpoint_url == moto
     return Bucket(name="ours", prefix="team/", settings=settings_for(moto))
 
 
@@ -144,7 +144,7 @@ def test_an_upload_that_broke_off_is_gone_on_with(bucket: Bucket, large: LayerAr
         s3.upload_part(Bucket="ours", Key=KEY, UploadId=begun["UploadId"], PartNumber=number, Body=body)
     said: list[str] = []
     progress = Progress()
-    progress.step = said.append  # type: ignore[method-assign]
+    progress.step = said.append  # type: ignore[method-assign, assignment]
     store_layer(bucket, HASH, large, progress)
     # The second and third part alone.
     assert len(said) == 2

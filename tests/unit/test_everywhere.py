@@ -19,13 +19,14 @@ from python_layer_provider.publish import (
     Wanted,
     delete_layer_version,
     newest_layer_version,
-    publish_everywhere,
     publish_layer_version,
+    published_everywhere,
     read_layer_version,
     read_permissions,
     share_layer_version,
     versions,
 )
+from python_layer_provider.publish.session import client
 from tests.unit.aws_fake import FakeLambda
 from tests.unit.helpers import METADATA, an_archive, settings_for
 
@@ -52,8 +53,9 @@ def places(moto: str, tmp_path: Path) -> dict[str, Place]:
     return {region: Place(settings=settings_for(moto, region=region), source=path) for region in (HERE, THERE)}
 
 
-def published(places: dict[str, Place], wanted: Wanted) -> dict[str, LayerVersion]:
-    return publish_everywhere(places, wanted, Progress())
+def published(places: dict[str, Place], wanted: Wanted, progress: Progress | None = None) -> dict[str, LayerVersion]:
+    with published_everywhere(places, wanted, progress or Progress()) as found:
+        return found
 
 
 def newest(places: dict[str, Place], wanted: Wanted, region: str = HERE) -> LayerVersion | None:
@@ -111,7 +113,7 @@ def test_a_run_that_is_interrupted_leaves_nothing(places: dict[str, Place], want
                 self.interrupt()
 
     with pytest.raises(CancelledError):
-        publish_everywhere(places, wanted, Impatient())
+        published(places, wanted, Impatient())
     assert newest(places, wanted) is None
     assert newest(places, wanted, THERE) is None
 
@@ -170,11 +172,6 @@ def test_a_version_of_another_state_is_left_alone_while_one_stands(places: dict[
     assert published(places, replace(wanted, lineage="abcdef"))[HERE].arn != other.arn
 
 
-def test_a_replacement_that_is_forced_publishes_anew(places: dict[str, Place], wanted: Wanted) -> None:
-    standing = lost(places, wanted.metadata)
-    assert published(places, replace(wanted, adopt=False))[HERE].arn != standing.arn
-
-
 def test_an_answer_that_is_lost_on_the_way_is_no_lost_version(
     places: dict[str, Place], wanted: Wanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +222,7 @@ def test_permissions_are_changed_in_place(places: dict[str, Place], wanted: Want
 def test_statements_of_others_stay(places: dict[str, Place], wanted: Wanted) -> None:
     settings = places[HERE].settings
     version = published(places, wanted)[HERE]
-    lambda_ = versions.client(settings, "lambda")
+    lambda_ = client(settings, "lambda")
     theirs = {"StatementId": "theirs", "Action": "lambda:GetLayerVersion", "Principal": "210987654321"}
     lambda_.add_layer_version_permission(LayerName=version.layer_arn, VersionNumber=1, **theirs)
     share_layer_version(version.arn, [FRIEND], settings)

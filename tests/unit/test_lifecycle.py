@@ -19,7 +19,8 @@ def versions(current: int, *retained: int) -> Versions:
 def after(
     standing: Versions, number: int, keep: int, *, let_go: bool = False, used: frozenset[str] = NOBODY
 ) -> Versions:
-    return standing.succeeded_by({"eu-west-1": arn(number)}, keep, let_go=let_go, used=used)
+    current = {"eu-west-1": arn(number)}
+    return Versions(current=current, retained=standing.replaced(current, keep, let_go=let_go, used=used))
 
 
 def test_a_state_of_an_earlier_release_has_one_version() -> None:
@@ -48,10 +49,14 @@ def test_the_newest_earlier_versions_are_kept() -> None:
 def test_versions_are_counted_in_each_region() -> None:
     here, there = arn(3), arn(7, "us-east-1")
     standing = Versions(current={"eu-west-1": here, "us-east-1": there})
-    successor = standing.succeeded_by(
-        {"eu-west-1": arn(4), "us-east-1": arn(8, "us-east-1")}, 1, let_go=False, used=NOBODY
-    )
-    assert successor.retained == (here, there)
+    regions = ("eu-west-1", "us-east-1")
+    assert standing.replaced(regions, 1, let_go=False, used=NOBODY) == (here, there)
+
+
+def test_versions_go_with_their_region() -> None:
+    here, there = arn(3), arn(7, "us-east-1")
+    standing = Versions(current={"eu-west-1": here, "us-east-1": there}, retained=(arn(2), arn(6, "us-east-1")))
+    assert standing.replaced(["eu-west-1"], 5, let_go=False, used=NOBODY) == (here, arn(2))
 
 
 def test_versions_that_stay_for_good_are_nobodys() -> None:

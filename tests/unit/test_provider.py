@@ -130,6 +130,13 @@ def test_check_leaves_alone_what_is_not_known_yet() -> None:
     assert (result.inputs, result.failures) == (given, [])
 
 
+def test_a_layer_that_the_program_does_not_name_keeps_the_name_it_has() -> None:
+    given = news(layer_name="project-dev-new", **{inputs.NAMED: False})
+    assert LayerProvider().check(news(), given).inputs["layer_name"] == "deps"
+    assert LayerProvider().check({}, given).inputs["layer_name"] == "project-dev-new"
+    assert LayerProvider().check(news(), {**given, inputs.NAMED: True}).inputs["layer_name"] == "project-dev-new"
+
+
 # Diff: an answer always, or the engine compares the pickled provider too.
 
 

@@ -27,12 +27,15 @@ from python_layer_provider.layer_version import LayerMetadata, LayerVersion
 from python_layer_provider.progress import Progress
 from python_layer_provider.publish import (
     AwsSettings,
+    Bucket,
     check_session,
     delete_layer_version,
+    find_layer,
     publish_layer_version,
     read_layer_version,
     session,
 )
+from python_layer_provider.publish.session import TIMEOUT_VARIABLE
 from tests.unit.aws_fake import FakeLambda
 from tests.unit.helpers import ARN, METADATA, an_archive, settings_for
 
@@ -343,6 +346,23 @@ def test_roles_have_their_old_name_and_their_new_one(key: str, value: str) -> No
 def test_configuration_of_another_shape_names_its_key(key: str, value: str) -> None:
     with pytest.raises(InvalidInputError, match=f"`{key}`"):
         AwsSettings.of({key: value})
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "0.0", "-1", "inf", "1e3"])
+def test_a_time_to_answer_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv(TIMEOUT_VARIABLE, given)
+    with pytest.raises(InvalidInputError, match=f"`{TIMEOUT_VARIABLE}` is no time: {given}"):
+        read_layer_version(ARN, settings_for("http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, ThrottledError), (400, CredentialsError), (500, RefusedError)])
+def test_what_s3_says_without_a_body_is_told_by_its_status(
+    fake_lambda: FakeLambda, status: int, error: type[Exception]
+) -> None:
+    fake_lambda.status, fake_lambda.body = status, b""
+    bucket = Bucket(name="ours", prefix="", settings=settings_for(fake_lambda.endpoint))
+    with pytest.raises(error, match=r"s3:GetObject|no valid AWS credentials"):
+        find_layer(bucket, "1:ab", {})
 
 
 def test_secrets_are_in_no_representation() -> None:

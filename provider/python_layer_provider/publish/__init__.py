@@ -1,7 +1,7 @@
 """The one door to AWS: layer versions in Lambda, finished layers in S3."""
 
-from python_layer_provider.publish.bucket import Bucket, StoredLayer, fetch_layer, find_layer, store_layer
-from python_layer_provider.publish.everywhere import Place, Wanted, publish_everywhere
+from python_layer_provider.publish.bucket import Bucket, StoredLayer, fetch_layer, find_layer, object_key, store_layer
+from python_layer_provider.publish.everywhere import Place, Wanted, published_everywhere
 from python_layer_provider.publish.session import AwsSettings, Noting, check_session, region_of
 from python_layer_provider.publish.versions import (
     StoredZip,
@@ -29,8 +29,9 @@ __all__ = [
     "fetch_layer",
     "find_layer",
     "newest_layer_version",
-    "publish_everywhere",
+    "object_key",
     "publish_layer_version",
+    "published_everywhere",
     "read_layer_version",
     "read_permissions",
     "region_of",

@@ -47,7 +47,12 @@ class Bucket:
 
     def key(self, content_hash: str) -> str:
         """The name of a plan's layer in the bucket."""
-        return f"{self.prefix}{content_hash.replace(':', '-')}.zip"
+        return object_key(self.prefix, content_hash)
+
+
+def object_key(prefix: str, content_hash: str) -> str:
+    """The name of what has this content hash."""
+    return f"{prefix}{content_hash.replace(':', '-')}.zip"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +87,8 @@ def store_layer(bucket: Bucket, content_hash: str, archive: LayerArchive, progre
     """Upload a finished layer (`s3:PutObject`), above 8 MiB in parts, four at a time, each with its checksum.
 
     It goes on with the parts that an earlier upload has left (`s3:ListBucketMultipartUploads`,
-    `s3:ListMultipartUploadParts`), and removes its own when it is interrupted (`s3:AbortMultipartUpload`).
+    `s3:ListMultipartUploadParts`), and removes its own when it is interrupted, others of the same layer when it is
+    done (`s3:AbortMultipartUpload`).
 
     Raises:
         CancelledError: The run was interrupted; nothing is left.
@@ -209,14 +215,19 @@ class _Upload:
         self._progress.check()
         if len(self._parts) == 1:
             return self._put(metadata)
-        standing = self._standing()
+        standing = next(iter(self._standing()), None)
         upload_id = standing or self._begun(metadata)
         with self._ending(upload_id, ours=not standing):
             etags = self._etags(upload_id) if standing else {}
             missing = [part for part in self._parts if part.number not in etags]
             self._sent = self._archive.size - sum(part.size for part in missing)
             etags.update(self._send(upload_id, missing))
-            return self._complete(upload_id, etags)
+            version = self._complete(upload_id, etags)
+        # Of no use to anybody now: begun by calls whose answers were lost, or by another machine, which will find
+        # the layer there.
+        for other in self._standing():
+            self._abort(other)
+        return version
 
     def _put(self, metadata: Mapping[str, str]) -> str | None:
         body = self._archive.path.read_bytes()
@@ -237,15 +248,16 @@ class _Upload:
                 **self._where, ChecksumAlgorithm="SHA256", ContentType=_TYPE, Metadata=metadata
             )["UploadId"]
 
-    def _standing(self) -> str | None:
-        """The last upload of this key that was begun and not ended; None too where the credentials may not look."""
+    def _standing(self) -> list[str]:
+        """The uploads of this key that were begun and not ended, last first; none where one may not look."""
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket.name, Prefix=self._key)
         try:
             with self._translated("s3:ListBucketMultipartUploads"):
                 uploads = [found for page in pages for found in page.get("Uploads", ()) if found["Key"] == self._key]
         except AccessDeniedError:
-            return None
-        return max(uploads, key=lambda found: found["Initiated"])["UploadId"] if uploads else None
+            return []
+        last_first = sorted(uploads, key=lambda found: found["Initiated"], reverse=True)
+        return [found["UploadId"] for found in last_first]
 
     def _etags(self, upload_id: str) -> dict[int, str]:
         """The parts that S3 has already, and has as they are here."""

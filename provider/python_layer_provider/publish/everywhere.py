@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from python_layer_provider.errors import LayerError, PublishError, RefusedError, UnreachableError
@@ -36,17 +37,18 @@ class Wanted:
     permissions: Collection[Permission] = ()
     known: Collection[str] = ()
     """ARNs that the state knows already: never what a lost run has left."""
-    adopt: bool = True
-    """Whether an identical version of this resource's that no state knows of is taken over."""
     lineage: str | None = None
     """The one that a version to be taken over has to have; None where no state stands."""
 
 
-def publish_everywhere(places: Mapping[str, Place], wanted: Wanted, progress: Progress) -> dict[str, LayerVersion]:
-    """Publish a layer in each region, with its permissions.
+@contextmanager
+def published_everywhere(
+    places: Mapping[str, Place], wanted: Wanted, progress: Progress
+) -> Iterator[dict[str, LayerVersion]]:
+    """Publish a layer in each region, with its permissions, for a block that does what else belongs to it.
 
     A version that an earlier run has published and never told anybody of is taken over, where it is the newest of this
-    resource and says and holds the same. What fails takes back what was published before.
+    resource and says and holds the same. What fails, here or in the block, takes back what was published before.
 
     Args:
         places: By region; in this order.
@@ -59,7 +61,8 @@ def publish_everywhere(places: Mapping[str, Place], wanted: Wanted, progress: Pr
     """
     made: list[str] = []
     try:
-        return {region: _in_one_region(region, place, wanted, made, progress) for region, place in places.items()}
+        yield {region: _in_one_region(region, place, wanted, made, progress) for region, place in places.items()}
+        progress.check()
     except BaseException as error:
         _take_back(made, places, error)
         raise
@@ -67,7 +70,7 @@ def publish_everywhere(places: Mapping[str, Place], wanted: Wanted, progress: Pr
 
 def _in_one_region(region: str, place: Place, wanted: Wanted, made: list[str], progress: Progress) -> LayerVersion:
     """Publish or take over, and share; what is published goes to `made` at once."""
-    version = _identical(place, wanted) if wanted.adopt else None
+    version = _identical(place, wanted)
     if version:
         progress.step(f"Taking over version {version.version}, which an earlier run has published")
     else:
@@ -79,7 +82,8 @@ def _in_one_region(region: str, place: Place, wanted: Wanted, made: list[str], p
             f"AWS has published other bytes than those of this layer: {version.code_sha256}, not {wanted.code_sha256}",
             hint="remove the layer's object from the bucket, and run the command again",
         )
-    if wanted.permissions:
+    if wanted.permissions or version.arn not in made:
+        # What is taken over may be shared with whom nobody wants any more.
         share_layer_version(version.arn, wanted.permissions, place.settings)
     progress.check()
     progress.step(f"Published version {version.version} in {region}")

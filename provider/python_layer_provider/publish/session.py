@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from python_layer_provider.errors import (
@@ -30,9 +32,12 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 """How often a call is tried while AWS throttles or fails."""
 
-# Seconds: a slow line needs minutes for 50 MB.
-_READ_TIMEOUT = 300
-THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
+TIMEOUT_VARIABLE = "PYTHON_LAYER_AWS_TIMEOUT"
+"""Environment variable with the seconds that AWS has to answer a call."""
+# Seconds.
+_PATIENCE = 60
+# A number is all that S3 says where it is asked for an object's headers: its codes are in bodies.
+THROTTLED = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "503"}
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "AllAccessDisabled", "403"}
 _EXPIRED = {
     "ExpiredToken",
@@ -43,6 +48,7 @@ _EXPIRED = {
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
     "InvalidToken",
+    "400",
 }
 _HINTS = {
     "NoSuchBucket": "make the bucket, or name another in `s3_bucket`",
@@ -72,6 +78,8 @@ class AwsSettings:
     """Whether S3's buckets stand in the path of URLs instead of the host."""
     noting: Noting | None = field(default=None, repr=False, compare=False)
     """Called for each answer of AWS's."""
+    clients: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Those that were made: a session takes a tenth of a second, and each assumed role a call."""
 
     @classmethod
     def of(
@@ -124,24 +132,43 @@ def check_session(settings: AwsSettings) -> str:
 
 
 @overload
-def client(settings: AwsSettings, service: Literal["lambda"], *, attempts: int = ...) -> LambdaClient: ...
+def client(
+    settings: AwsSettings, service: Literal["lambda"], *, attempts: int = ..., patience: float = ...
+) -> LambdaClient: ...
 
 
 @overload
-def client(settings: AwsSettings, service: Literal["s3"], *, attempts: int = ...) -> S3Client: ...
+def client(
+    settings: AwsSettings, service: Literal["s3"], *, attempts: int = ..., patience: float = ...
+) -> S3Client: ...
 
 
-def client(settings: AwsSettings, service: Literal["lambda", "s3"], *, attempts: int = ATTEMPTS) -> Any:
+def client(
+    settings: AwsSettings, service: Literal["lambda", "s3"], *, attempts: int = ATTEMPTS, patience: float = _PATIENCE
+) -> Any:
     """A client of a service of AWS's, which tries a call again while AWS throttles, fails or breaks off.
+
+    Args:
+        settings: How AWS is reached.
+        service: Which one.
+        attempts: How often a call is tried.
+        patience: Seconds that AWS has to answer, unless `TIMEOUT_VARIABLE` gives others.
 
     Raises:
         PublishError: There are no credentials, no region, or a role cannot be assumed.
     """
+    key = (service, attempts, patience)
+    if key not in settings.clients:
+        settings.clients[key] = _made(
+            settings, service, _client_config(attempts, patience, path_style=settings.path_style)
+        )
+    return settings.clients[key]
+
+
+def _made(settings: AwsSettings, service: Literal["lambda", "s3"], config: Config) -> Any:
     session = _session(settings)
     with translated(f"a client of {service}", "the session"):
-        made = session.client(
-            service, endpoint_url=settings.endpoints.get(service), config=_client_config(attempts, settings.path_style)
-        )
+        made = session.client(service, endpoint_url=settings.endpoints.get(service), config=config)
     if settings.noting:
         made.meta.events.register("after-call", partial(_note, settings.noting))
     return made
@@ -153,16 +180,23 @@ def _note(noting: Noting, model: Any, parsed: Mapping[str, Any], **_: object) ->
     noting(model.name, str(told.get("RequestId", "")), int(told.get("HTTPStatusCode", 0)))
 
 
-def _client_config(attempts: int = ATTEMPTS, path_style: bool = False) -> Config:  # noqa: FBT001, FBT002 (private)
+def _client_config(attempts: int = ATTEMPTS, patience: float = _PATIENCE, *, path_style: bool = False) -> Config:
     from botocore.config import Config  # noqa: PLC0415 (botocore loads when used)
 
     return Config(
         # Standard mode waits a random time that doubles, up to 20 seconds.
         retries={"mode": "standard", "total_max_attempts": attempts},
-        read_timeout=_READ_TIMEOUT,
+        read_timeout=_patience(os.environ, patience),
         user_agent_extra="pulumi-python-layer",
         s3={"addressing_style": "path" if path_style else "auto"},
     )
+
+
+def _patience(environ: Mapping[str, str], usual: float) -> float:
+    given = environ.get(TIMEOUT_VARIABLE) or str(usual)
+    if not re.fullmatch(r"0*[1-9]\d*|\d+\.\d*[1-9]\d*", given):
+        raise InvalidInputError(f"`{TIMEOUT_VARIABLE}` is no time: {given}", hint=f"{TIMEOUT_VARIABLE}=600, in seconds")
+    return float(given)
 
 
 def _session(settings: AwsSettings) -> Session:
@@ -209,7 +243,13 @@ def _assumed(session: Session, role: Mapping[str, Any], endpoint: str | None) ->
     )
 
 
-_LOOK_UP = "the line above is AWS's own; its code is explained in the API reference of Lambda"
+_LOOK_UP = "the line above is AWS's own; its code is explained in the API reference of the service"
+_OUTAGE = "run the command again; https://health.aws.amazon.com/health/status tells of outages"
+_LIMITS = {
+    "lambda": "run the command again; Lambda's control plane takes 15 requests a second in an account and region",
+    "s3": "run the command again; S3 slows down who asks for more than it has got ready for",
+    "sts": "run the command again; STS takes 600 requests a second in an account and region",
+}
 
 
 @contextmanager
@@ -249,9 +289,7 @@ def _client_error(action: str, what: str, response: Mapping[str, Any]) -> Publis
     said = f"{code}: {message}" + (f" (request {request_id})" if request_id else "")
     if code in THROTTLED:
         return ThrottledError(
-            f"AWS throttled {action} for {what} {ATTEMPTS} times",
-            detail=said,
-            hint="run the command again; Lambda's control plane takes 15 requests a second in an account and region",
+            f"AWS throttled {action} for {what} {ATTEMPTS} times", detail=said, hint=_LIMITS[action.partition(":")[0]]
         )
     if code in _DENIED:
         return AccessDeniedError(
@@ -261,6 +299,8 @@ def _client_error(action: str, what: str, response: Mapping[str, Any]) -> Publis
         )
     if code in _EXPIRED:
         return _no_credentials(said)
+    if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return RefusedError(f"AWS failed at {action} for {what} {ATTEMPTS} times", detail=said, hint=_OUTAGE)
     return RefusedError(f"AWS refused {action} for {what}", detail=said, hint=_HINTS.get(code, _LOOK_UP))
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         PublishLayerVersionResponseTypeDef,
     )
 
-# Seconds.
-_LONGEST_PAUSE = 20
+# Seconds; a slow line needs minutes for 50 MB.
+_LONGEST_PAUSE, _PATIENCE = 20, 300
 _MAY_USE = "lambda:GetLayerVersion"
 
 
@@ -60,7 +60,7 @@ def publish_layer_version(
         CancelledError: The run was interrupted; nothing is left.
         PublishError: AWS refused or cannot be reached.
     """
-    lambda_ = client(settings, "lambda", attempts=1)
+    lambda_ = client(settings, "lambda", attempts=1, patience=_PATIENCE)
     progress.check()
     with translated("lambda:PublishLayerVersion", f"layer `{metadata.layer_name}`"):
         version = _version(_published(lambda_, source, metadata, progress))
@@ -267,8 +267,8 @@ def _share(arn: str, permission: Permission, settings: AwsSettings) -> None:
                 Principal=permission.principal,
                 **organization,
             )
-        except lambda_.exceptions.ResourceConflictException:
-            # An earlier attempt has got through, and its answer has not.
+        except (lambda_.exceptions.ResourceConflictException, lambda_.exceptions.ResourceNotFoundException):
+            # An earlier attempt has got through, and its answer has not; or the version is gone, which a refresh tells.
             return
 
 
