@@ -26,7 +26,7 @@ import docker
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import reading
+from benchmarks import memory, reading
 from tools.parts import RealParts, real_parts
 from tools.progress import PartUnavailableError
 
@@ -168,7 +168,11 @@ def main() -> int:
     parser.add_argument("--lock", action="append", choices=("small", "large"), help="which locks (both)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--reading", action="store_true", help="only how long lock files take to read")
+    parser.add_argument("--memory", action="store_true", help="only what a layer takes on its way into a bucket")
     options = parser.parse_args()
+    if options.memory:
+        Console().print(memory.table(memory.peaks()))
+        return 0
     readings = list(reading.readings(_READINGS))
     if options.reading:
         Console().print(reading.table(readings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
@@ -82,19 +83,33 @@ class PythonFunction(pulumi.ComponentResource):
         plan = FunctionPlan(name, given)
         for warning in plan.warnings:
             pulumi.log.warn(warning, self)
-        child = pulumi.ResourceOptions(parent=self)
-        provider = self.get_provider(_FUNCTION)
-        region = given.get("region") or getattr(provider, "region", None)
-        profile = getattr(provider, "profile", None)
-        self.layer = _layer(name, plan, region, profile, child)
+        around = self._around(given.get("region"))
+        self.layer = _layer(name, plan, around)
         plan.check_layers(self.layer)
-        package = _package(name, plan, region, profile, child)
-        self.role = None if "role" in given else _role(name, given, region, child)
-        self.function = _function(name, plan, self.layer or package, self.role, child)
+        package = _package(name, plan, around)
+        self.role = None if "role" in given else _role(name, given, around)
+        self.function = _function(name, plan, self.layer or package, self.role, around.child)
         self.arn = self.function.arn
         self.invoke_arn = self.function.invoke_arn
         self.function_name = self.function.name
         self.register_outputs({"arn": self.arn, "invoke_arn": self.invoke_arn, "function_name": self.function_name})
+
+    def _around(self, region: pulumi.Input[str] | None) -> _Around:
+        provider = self.get_provider(_FUNCTION)
+        return _Around(
+            region=region or getattr(provider, "region", None),
+            profile=getattr(provider, "profile", None),
+            child=pulumi.ResourceOptions(parent=self),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What all children of a component have in common."""
+
+    region: pulumi.Input[str] | None
+    profile: pulumi.Input[str] | None
+    child: pulumi.ResourceOptions
 
 
 def _need_pulumi_aws() -> None:
@@ -103,19 +118,19 @@ def _need_pulumi_aws() -> None:
         raise pulumi.RunError("PythonFunction needs pulumi_aws\nhint: pip install 'pulumi-python-layer[aws]'")
 
 
-def _role(
-    name: str, given: PythonFunctionArgs, region: pulumi.Input[str] | None, child: pulumi.ResourceOptions
-) -> aws.iam.Role:
+def _role(name: str, given: PythonFunctionArgs, around: _Around) -> aws.iam.Role:
     """A role that may do what every function has to, and no more."""
     import pulumi_aws as aws  # noqa: PLC0415 (13 MB of Python, loaded when used)
 
     policy = "AWSLambdaVPCAccessExecutionRole" if given.get("vpc_config") else "AWSLambdaBasicExecutionRole"
-    role = aws.iam.Role(f"{name}-role", assume_role_policy=_ASSUMED_BY_LAMBDA, tags=given.get("tags"), opts=child)
-    region = region or pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or ""
+    role = aws.iam.Role(
+        f"{name}-role", assume_role_policy=_ASSUMED_BY_LAMBDA, tags=given.get("tags"), opts=around.child
+    )
+    region = around.region or pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or ""
     arn = pulumi.Output.from_input(region).apply(
         lambda known: f"arn:{_partition(known or '')}:iam::aws:policy/service-role/{policy}"
     )
-    aws.iam.RolePolicyAttachment(f"{name}-logs", role=role.name, policy_arn=arn, opts=child)
+    aws.iam.RolePolicyAttachment(f"{name}-logs", role=role.name, policy_arn=arn, opts=around.child)
     return role
 
 
@@ -124,13 +139,7 @@ def _partition(region: str) -> str:
     return next((f"aws-{name}" for name in ("cn", "us-gov") if region.startswith(f"{name}-")), "aws")
 
 
-def _layer(
-    name: str,
-    plan: FunctionPlan,
-    region: pulumi.Input[str] | None,
-    profile: pulumi.Input[str] | None,
-    child: pulumi.ResourceOptions,
-) -> PythonLayer | None:
+def _layer(name: str, plan: FunctionPlan, around: _Around) -> PythonLayer | None:
     """The layer of the function's dependencies."""
     if plan.how != "layer" or plan.target is None:
         return None
@@ -142,37 +151,31 @@ def _layer(
     }
     return PythonLayer(
         f"{name}-deps",
-        child,
+        around.child,
         requirements=given.get("requirements") or os.fspath(given["entry"]),
         runtime=plan.target.runtime,
         architecture=plan.target.architecture,
-        region=region,
-        profile=profile,
+        region=around.region,
+        profile=around.profile,
         **options,
     )
 
 
-def _package(
-    name: str,
-    plan: FunctionPlan,
-    region: pulumi.Input[str] | None,
-    profile: pulumi.Input[str] | None,
-    child: pulumi.ResourceOptions,
-) -> FunctionPackage | None:
+def _package(name: str, plan: FunctionPlan, around: _Around) -> FunctionPackage | None:
     """The function's code with its dependencies beside it."""
     if plan.how != "code" or plan.locked is None or plan.code is None:
         return None
     return FunctionPackage(
         f"{name}-package",
-        child,
+        around.child,
         plan=plan.locked,
         code=plan.code,
         build=plan.given.get("build") or Build(),
         s3_bucket=plan.given["s3_bucket"],
         s3_prefix=plan.given.get("s3_prefix", DEFAULT_PREFIX),
         max_size=plan.given.get("max_size"),
-        region=region,
-        profile=profile,
+        region=around.region,
+        profile=around.profile,
     )
 
 

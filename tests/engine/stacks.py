@@ -244,6 +244,17 @@ def noting_steps(seen: list[tuple[str, str]]) -> Callable[[EngineEvent], None]:
     return note
 
 
+def changed(stack: LayerStack) -> tuple[dict[str, set[str]], Mapping[str, Any]]:
+    """What an update does, operation to names, and the outputs to which it leads."""
+    steps: list[tuple[str, str]] = []
+    outcome = stack.up(on_event=noting_steps(steps))
+    assert outcome.ok, outcome.text
+    done: dict[str, set[str]] = {}
+    for operation, name in steps:
+        done.setdefault(operation, set()).add(name)
+    return done, outcome.outputs
+
+
 def new_project(word: str) -> str:
     """A project name that no other test has."""
     return f"{word}-{uuid.uuid4().hex[:8]}"

@@ -1,7 +1,7 @@
 """`PythonFunction(dependencies="code")` on the real engine: code and dependencies in one object of a bucket."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from pulumi_python_layer import PythonFunction
-from tests.engine.stacks import REGION, RUNTIME, Aws, LayerStack, lock, new_project, noting_steps
+from tests.engine.stacks import REGION, RUNTIME, Aws, LayerStack, changed, lock, new_project
 from tools.invocation import Invoker
 
 CODE = """
@@ -64,10 +64,10 @@ def in_the_programs_folder(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def answered(invoke: Invoker, bucket: str, tmp_path: Path) -> Callable[[dict[str, Any]], Any]:
+def answered(invoke: Invoker, bucket: str, tmp_path: Path) -> Callable[[Mapping[str, Any]], Any]:
     """What the function answers, with the code that is in the bucket."""
 
-    def ask(outputs: dict[str, Any]) -> Any:
+    def ask(outputs: Mapping[str, Any]) -> Any:
         path = tmp_path / "code.zip"
         boto3.client("s3", region_name=REGION).download_file(bucket, outputs["key"], str(path))
         return invoke(outputs["function"], {}, code=path)
@@ -75,17 +75,9 @@ def answered(invoke: Invoker, bucket: str, tmp_path: Path) -> Callable[[dict[str
     return ask
 
 
-def changed(stack: LayerStack) -> tuple[dict[str, set[str]], dict[str, Any]]:
-    steps: list[tuple[str, str]] = []
-    outcome = stack.up(on_event=noting_steps(steps))
-    assert outcome.ok, outcome.text
-    done: dict[str, set[str]] = {}
-    for operation, name in steps:
-        done.setdefault(operation, set()).add(name)
-    return done, dict(outcome.outputs)
-
-
-def test_the_packages_come_from_beside_the_code(stack: LayerStack, answered: Callable[[dict[str, Any]], Any]) -> None:
+def test_the_packages_come_from_beside_the_code(
+    stack: LayerStack, answered: Callable[[Mapping[str, Any]], Any]
+) -> None:
     done, outputs = changed(stack)
     assert done["create"] >= {"api", "api-package"}
     assert answered(outputs) == {"says": "hello", "version": "3.9", "file": "/var/task/idna/__init__.py"}
@@ -111,7 +103,7 @@ def test_a_preview_names_the_object_that_an_update_will_make(
 
 
 def test_a_change_of_the_lock_file_updates_the_function(
-    stack: LayerStack, answered: Callable[[dict[str, Any]], Any]
+    stack: LayerStack, answered: Callable[[Mapping[str, Any]], Any]
 ) -> None:
     done, outputs = changed(stack)
     assert done == {"update": {"api", "api-package"}}
@@ -119,7 +111,7 @@ def test_a_change_of_the_lock_file_updates_the_function(
 
 
 def test_code_that_was_there_before_is_not_built_again(
-    stack: LayerStack, entry: Path, monkeypatch: pytest.MonkeyPatch, answered: Callable[[dict[str, Any]], Any]
+    stack: LayerStack, entry: Path, monkeypatch: pytest.MonkeyPatch, answered: Callable[[Mapping[str, Any]], Any]
 ) -> None:
     (entry / "requirements.txt").write_text(lock("old"))
     with monkeypatch.context() as elsewhere:

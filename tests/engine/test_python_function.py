@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from pulumi_python_layer import PythonFunction
-from tests.engine.stacks import RUNTIME, Aws, LayerStack, lock, noting_steps
+from tests.engine.stacks import RUNTIME, Aws, LayerStack, changed, lock
 from tools.invocation import Invoker
 
 CODE = """
@@ -64,17 +64,6 @@ def stack(new_stack: Callable[[], LayerStack], program: Program) -> LayerStack:
 @pytest.fixture(autouse=True)
 def in_the_programs_folder(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(entry.parent)
-
-
-def changed(stack: LayerStack) -> tuple[dict[str, set[str]], Any]:
-    """What an update did, by operation, and where it has led."""
-    steps: list[tuple[str, str]] = []
-    outcome = stack.up(on_event=noting_steps(steps))
-    assert outcome.ok, outcome.text
-    done: dict[str, set[str]] = {}
-    for operation, name in steps:
-        done.setdefault(operation, set()).add(name)
-    return done, outcome.outputs
 
 
 def test_a_folder_becomes_a_function_that_answers(stack: LayerStack, invoke: Invoker) -> None:
