@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pulumi_python_layer import LayerPermission
 from tests.engine.stacks import REGION, LayerStack, lock
 from tools.parts import real_parts
 
@@ -36,6 +37,14 @@ PROGRAMS: Mapping[str, Mapping[str, Any]] = {
         "triggers": ["first", 2, {"third": True}],
     },
     "secret-url": {"requirements": "with-secret.txt"},
+    "later-life": {
+        "requirements": _LOCK,
+        "regions": ["us-east-1"],
+        "permissions": [LayerPermission(principal="123456789012")],
+        "keep_versions": 2,
+        "delete_unused_only": True,
+        "max_size": 100_000_000,
+    },
 }
 """Name of a state to the inputs of its only layer."""
 # Machine and moment of the recording.
@@ -50,7 +59,7 @@ def write_locks(folder: Path) -> None:
 
 
 def main() -> None:
-    """Record the state of each program with the code as it is."""
+    """Record the state of each program that has none yet, with the code as it is."""
     folder = STATES / version("pulumi-python-layer")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, real_parts() as parts:
@@ -58,7 +67,9 @@ def main() -> None:
         os.chdir(home)
         write_locks(Path(home))
         for name, inputs in PROGRAMS.items():
-            _record(folder / f"{name}.json", recorded_stack(Path(home, name), inputs))
+            path = folder / f"{name}.json"
+            if not path.exists():
+                _record(path, recorded_stack(Path(home, name), inputs))
 
 
 def recorded_stack(home: Path, inputs: Mapping[str, Any]) -> LayerStack:
